@@ -1,0 +1,1 @@
+"""Frozen dataclasses and enums that cross rooms. No I/O, no framework."""

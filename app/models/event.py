@@ -1,0 +1,62 @@
+"""An event: what happened to a message, with the evidence for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """What happened. `message.` + past tense is the public type (docs/glossary.md)."""
+
+    SENT = "sent"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    UNSUBSCRIBED = "unsubscribed"
+
+    @property
+    def public_type(self) -> str:
+        return f"message.{self.value}"
+
+
+class Verdict(StrEnum):
+    HUMAN = "human"
+    PROXY = "proxy"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What classification says about one hit."""
+
+    verdict: Verdict
+    counted: bool
+    reasons: tuple[str, ...]
+    """Codes from the closed set in `app.ingest.classify`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Stored exactly once, by `id`."""
+
+    id: bytes
+    kind: EventKind
+    brand_id: str
+    message: int
+    """The message's number (slot 0)."""
+    block: int
+    """The block's start."""
+    slot: int
+    """Which pixel or link was hit; for `sent` and `unsubscribed` 0 and 2."""
+    at_ms: int
+    recorded_ms: int
+    judgement: Judgement
+    first: bool
+    """The first counted event of its kind for its message. Exact: arbitrated by a unique index."""
+    rules_version: str
+    campaign_id: str | None = None
+    user_agent: str = ""
+    client: str = ""
+    """The client's address, cut to the brand's policy; often empty."""
+    method: str | None = None
+    """Unsubscribed only: `one_click`, `link`, `api`, …"""

@@ -1,0 +1,35 @@
+"""A message to one recipient. Its number is slot 0 of its place in the block; its public id comes from that number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.models.block import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The person, as the brand named them. At rest only inside a sealed field."""
+
+    address: str = field(repr=False)
+    """An email address or an E.164 phone number."""
+    id: str | None = field(default=None, repr=False)
+    """The brand's own contact id."""
+    name: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    number: int
+    brand_id: str
+    channel: Channel
+    recipient: Recipient
+    address_hash: str
+    """Hex of HMAC-SHA256(brand's index key, normalised address)."""
+    created_at: datetime
+    campaign_id: str | None = None
+    list_id: str | None = None
+    job_source: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -1,0 +1,64 @@
+"""Opens MongoDB and Redis with the time limits of their use, and translates their errors into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from pymongo import MongoClient, WriteConcern
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.errors import StoreUnavailable
+from config.settings import Settings
+
+Document = dict[str, Any]
+
+# `majority` + journal on every write: an acknowledged event survives a failover and a crash.
+WRITE_CONCERN = WriteConcern(w="majority", j=True)
+
+
+def connect(settings: Settings, *, timeout_seconds: float = 5.0, pool_size: int = 4) -> Database[Document]:
+    """The deployment's database. Call it once per process, after any fork: MongoClient is not fork-safe.
+
+    Args:
+        timeout_seconds: total time for one operation, server selection included.
+        pool_size: connections at most; a worker needs few, a web process one per thread.
+    """
+    client: MongoClient[Document] = MongoClient(
+        settings.mongo_url,
+        timeoutMS=int(timeout_seconds * 1000),
+        serverSelectionTimeoutMS=int(min(timeout_seconds, 2.0) * 1000),
+        maxPoolSize=pool_size,
+        maxIdleTimeMS=60_000,
+        tz_aware=True,
+        appname="telltale",
+    )
+    return client.get_database(settings.mongo_database, write_concern=WRITE_CONCERN)
+
+
+def connect_redis(url: str, *, timeout_seconds: float = 0.2) -> redis.Redis:
+    """A Redis client that fails within `timeout_seconds` and never retries by itself.
+
+    redis-py's own defaults take seconds to give up, and its retries make INCR count twice.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=15,
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what MongoDB and Redis raise into `StoreUnavailable`; the driver's text stays out of it (it may quote values)."""
+    try:
+        yield
+    except (PyMongoError, redis.RedisError) as error:
+        raise StoreUnavailable(type(error).__name__) from error
