@@ -1,1 +1,1 @@
-"""Everything that is decided before the first request: settings, queues, Celery, beat, logging. Imports nothing of ours."""
+"""What is decided before the first request: settings, queues, Celery, beat, logging. Imports nothing of ours."""

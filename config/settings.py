@@ -57,7 +57,7 @@ class Settings:
     batch_max_wait_seconds: float = 0.1
     reship_after_seconds: float = 20.0
     journal_low_bytes: int = 256 * 1024 * 1024
-    """Free space on the journal's disk below which opens are dropped (and counted); readiness is red at four times it."""
+    """Free space on the journal's disk below which opens are dropped, and counted; readiness is red at four times it."""
     trusted_proxies: tuple[IpNetwork, ...] = ()
     sentry_dsn: str | None = field(default=None, repr=False)
     environment: str = "local"

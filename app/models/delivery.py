@@ -65,7 +65,8 @@ class Attempt:
     started_at: datetime
     seconds: float
     outcome: str
-    """`delivered`, or the failure class: `http_500`, `redirect`, `timeout`, `dns`, `connect`, `tls`, `reset`, `protocol`, `blocked_address`."""
+    """`delivered`, or the failure's class: `http_500`, `redirect`, `timeout`, `dns`, `connect`, `tls`, `reset`,
+    `protocol`, `blocked_address`."""
     status: int | None = None
     url: str = field(default="", repr=False)
     response: str = field(default="", repr=False)

@@ -9,8 +9,9 @@ On disk it is one JSON object per line with one-letter keys (the journal holds m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 RECORD_VERSION = 1
 
@@ -23,8 +24,9 @@ class HitKind(StrEnum):
     UNSUBSCRIBE = "u"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
+    """A NamedTuple because one is made per hit: three times cheaper than a frozen dataclass."""
+
     id: bytes
     """16 bytes, time-ordered, made where the hit was answered: the event's id for ever."""
     kind: HitKind
@@ -36,5 +38,5 @@ class Record:
     """The client's address after the trusted proxies; empty when unknown."""
     user_agent: str = ""
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Lower-case short names: `purpose` (any prefetch header's value), `form` (how an unsubscribe was posted)."""

@@ -57,7 +57,7 @@ def connect_redis(url: str, *, timeout_seconds: float = 0.2) -> redis.Redis:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what MongoDB and Redis raise into `StoreUnavailable`; the driver's text stays out of it (it may quote values)."""
+    """Turn what MongoDB and Redis raise into `StoreUnavailable`, without the driver's text: it may quote values."""
     try:
         yield
     except (PyMongoError, redis.RedisError) as error:

@@ -1,0 +1,121 @@
+"""Finds the block of a number: this process's memory, then Redis, then MongoDB. Blocks never change, so neither do copies.
+
+Redis holds the stored form (destinations sealed) under the block's start, and the newest starts in a sorted set
+so that a number finds its start. Losing Redis costs time only.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import UTC
+
+import bson
+import redis
+from bson.codec_options import CodecOptions
+
+from app.models.block import Block
+from app.storage.blocks import Blocks
+from app.storage.client import Document
+
+_STARTS = "telltale:blocks"
+_STARTS_KEPT = 200_000
+_BLOCK_SECONDS = 3 * 24 * 3600
+_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+
+
+class BlockCache:
+    """Args:
+    blocks: the truth.
+    cache: may lose everything at any time, may be down.
+    kept: blocks kept in this process at most.
+    """
+
+    def __init__(self, blocks: Blocks, cache: redis.Redis, *, kept: int = 20_000) -> None:
+        self._blocks = blocks
+        self._cache = cache
+        self._kept = kept
+        self._starts: list[int] = []
+        self._by_start: OrderedDict[int, Block] = OrderedDict()
+
+    def cached(self, number: int) -> Block | None:
+        """From this process's memory only."""
+        index = bisect_right(self._starts, number)
+        if not index:
+            return None
+        block = self._by_start[self._starts[index - 1]]
+        return block if number < block.end else None
+
+    def find(self, number: int) -> Block | None:
+        """The block that holds a number, None when there is none.
+
+        Raises:
+            StoreUnavailable: it is not in a cache and MongoDB does not answer.
+        """
+        return self.cached(number) or self.find_many([number]).get(number)
+
+    def find_many(self, numbers: Iterable[int]) -> dict[int, Block]:
+        """The blocks of many numbers: at most two calls to Redis, and one to MongoDB per block found nowhere else.
+
+        Returns:
+            number → block, without the numbers that belong to none.
+        """
+        found: dict[int, Block] = {}
+        missing: list[int] = []
+        for number in numbers:
+            block = self.cached(number)
+            if block is None:
+                missing.append(number)
+            else:
+                found[number] = block
+        if missing:
+            self._from_redis(missing)
+            for number in sorted(set(missing)):
+                block = self.cached(number) or self._from_mongo(number)
+                if block is not None:
+                    found[number] = block
+        return found
+
+    def _from_redis(self, numbers: list[int]) -> None:
+        try:
+            with self._cache.pipeline(transaction=False) as pipe:
+                for number in numbers:
+                    pipe.zrevrangebyscore(_STARTS, number, 0, start=0, num=1)
+                starts = {int(row[0]) for row in pipe.execute() if row}
+            wanted = [start for start in starts if start not in self._by_start]
+            copies = self._cache.mget([_block_key(start) for start in wanted]) if wanted else []
+        except redis.RedisError:
+            return  # MongoDB answers instead; the cache is an optimisation.
+        for copy in copies:
+            if copy is not None:
+                self._remember(self._blocks.from_document(bson.decode(copy, _CODEC)))
+
+    def _from_mongo(self, number: int) -> Block | None:
+        document = self._blocks.find_document(number)
+        if document is None:
+            return None
+        block = self._blocks.from_document(document)
+        self._remember(block)
+        try:
+            with self._cache.pipeline(transaction=False) as pipe:
+                pipe.set(_block_key(block.start), bson.encode(document), ex=_BLOCK_SECONDS)
+                pipe.zadd(_STARTS, {str(block.start): block.start})
+                pipe.zremrangebyrank(_STARTS, 0, -_STARTS_KEPT - 1)
+                pipe.execute()
+        except redis.RedisError:
+            pass  # as above: the next process asks MongoDB again
+        return block
+
+    def _remember(self, block: Block) -> None:
+        if block.start in self._by_start:
+            return
+        if len(self._by_start) >= self._kept:
+            oldest, _ = self._by_start.popitem(last=False)
+            self._starts.pop(bisect_right(self._starts, oldest) - 1)
+        self._by_start[block.start] = block
+        insort(self._starts, block.start)
+
+
+def _block_key(start: int) -> str:
+    return f"telltale:block:{start}"

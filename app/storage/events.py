@@ -1,0 +1,197 @@
+"""The collection `events`: every event exactly once, and exactly one of them the first of its kind for its message.
+
+Both are decided by unique indexes and nothing else. `_id` is the event's id. The index `first` is unique over
+(message, kind, f), where `f` is 0 on the first counted event and the event's own id on every other: two
+events cannot both be first, whatever races, and the same index finds all events of a message. What Redis
+knows (`first_hints`) only saves a refused insert. Shard key: `m` (ranged), which prefixes that index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bson import Binary, Int64
+from pymongo import IndexModel
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from app.errors import StoreUnavailable
+from app.models.event import Event, EventKind, Judgement, Verdict
+from app.storage.client import Document, translated
+from app.storage.messages import only_duplicates
+
+# Stored as small integers: the values are part of the data, only ever add to them.
+_KIND_CODES = {EventKind.SENT: 1, EventKind.OPENED: 2, EventKind.CLICKED: 3, EventKind.UNSUBSCRIBED: 4}
+_KINDS = {code: kind for kind, code in _KIND_CODES.items()}
+_VERDICT_CODES = {Verdict.HUMAN: 1, Verdict.PROXY: 2, Verdict.MACHINE: 3}
+_VERDICTS = {code: verdict for verdict, code in _VERDICT_CODES.items()}
+ONCE_PER_MESSAGE = frozenset({EventKind.SENT, EventKind.UNSUBSCRIBED})
+"""A second event of these kinds for a message says nothing new and is not stored."""
+_FIRST = 0
+_ATTEMPTS = 5
+
+
+class EventStore:
+    INDEXES = (
+        IndexModel([("m", 1), ("k", 1), ("f", 1)], unique=True, name="first"),
+        IndexModel([("b", 1), ("rt", 1), ("_id", 1)], name="by_brand"),
+    )
+
+    def __init__(self, database: Database[Document]) -> None:
+        self._events: Collection[Document] = database["events"]
+
+    def insert(self, events: Sequence[Event], batch_id: str) -> list[Event]:
+        """Store a batch's events; `event.first` on the way in is a guess, on the way out it is the truth.
+
+        Running a batch again, at the same time or later, gives the same answer: an event that is there already
+        keeps what it has, and belongs to the batch that stored it.
+
+        Returns:
+            the batch's events as stored, in order of arrival; without those another batch stored, and without
+            second events of the kinds in `ONCE_PER_MESSAGE`.
+        Raises:
+            StoreUnavailable: some may be missing; run the batch again.
+        """
+        stored: dict[bytes, Event] = {}
+        waiting = {event.id: event for event in events}
+        for _ in range(_ATTEMPTS):
+            if not waiting:
+                break
+            refused = self._insert_some(list(waiting.values()), batch_id)
+            stored.update((event_id, event) for event_id, event in waiting.items() if event_id not in refused)
+            waiting = self._settle([waiting[event_id] for event_id in refused], batch_id, stored) if refused else {}
+        if waiting:
+            raise StoreUnavailable("events keep colliding")
+        return _in_order(events, stored)
+
+    def _insert_some(self, events: list[Event], batch_id: str) -> set[bytes]:
+        """Insert and answer the ids that a unique index refused."""
+        with translated():
+            try:
+                self._events.insert_many([_to_document(event, batch_id) for event in events], ordered=False)
+            except BulkWriteError as error:
+                return {events[index].id for index in only_duplicates(error)}
+        return set()
+
+    def _settle(self, refused: list[Event], batch_id: str, stored: dict[bytes, Event]) -> dict[bytes, Event]:
+        """Refused events are either stored already, or only not the first; the latter are to be inserted again."""
+        with translated():
+            present = {
+                bytes(document["_id"]): document
+                for document in self._events.find(
+                    {"_id": {"$in": [Binary(event.id) for event in refused]}}, {"f": 1, "bt": 1}
+                )
+            }
+        again: dict[bytes, Event] = {}
+        for event in refused:
+            document = present.get(event.id)
+            if document is not None:
+                if document["bt"] == batch_id:
+                    stored[event.id] = event._replace(first=document["f"] == _FIRST)
+            elif event.kind not in ONCE_PER_MESSAGE:
+                again[event.id] = event._replace(first=False)
+        return again
+
+    def find_first(self, message: int, kind: EventKind) -> Event | None:
+        """The first counted event of a kind for a message."""
+        with translated():
+            document = self._events.find_one({"m": Int64(message), "k": _KIND_CODES[kind], "f": _FIRST})
+        return None if document is None else _from_document(document)
+
+    def of_message(self, message: int, limit: int = 1000) -> list[Event]:
+        """A message's events in time order, at most `limit`."""
+        with translated():
+            found = list(self._events.find({"m": Int64(message)}).limit(limit))
+        return sorted((_from_document(document) for document in found), key=lambda event: event.id)
+
+    def page(
+        self,
+        brand_id: str,
+        *,
+        after: tuple[int, bytes] | None,
+        before_ms: int,
+        limit: int,
+        kind: EventKind | None = None,
+        campaign_id: str | None = None,
+    ) -> list[Event]:
+        """A brand's events in the order they were recorded, so that an event that arrives late is not skipped.
+
+        Args:
+            after: (recorded milliseconds, id) of the last event of the page before.
+            before_ms: only what was recorded before this; leave a moment for batches that are being stored.
+        """
+        query: Document = {"b": brand_id, "rt": {"$lt": Int64(before_ms)}}
+        if after is not None:
+            recorded, event_id = Int64(after[0]), Binary(after[1])
+            query["rt"]["$gte"] = recorded
+            query["$or"] = [{"rt": {"$gt": recorded}}, {"rt": recorded, "_id": {"$gt": event_id}}]
+        if kind is not None:
+            query["k"] = _KIND_CODES[kind]
+        if campaign_id is not None:
+            query["c"] = campaign_id
+        with translated():
+            found = list(self._events.find(query).sort([("rt", 1), ("_id", 1)]).limit(limit))
+        return [_from_document(document) for document in found]
+
+    def delete_recorded_before(self, brand_id: str, before_ms: int, limit: int) -> int:
+        """Delete at most `limit` of a brand's events that are past their retention; answers how many."""
+        with translated():
+            old = self._events.find({"b": brand_id, "rt": {"$lt": Int64(before_ms)}}, {"_id": 1}).limit(limit)
+            ids = [document["_id"] for document in old]
+            return self._events.delete_many({"_id": {"$in": ids}}).deleted_count if ids else 0
+
+
+def _in_order(events: Sequence[Event], stored: dict[bytes, Event]) -> list[Event]:
+    return [stored[event_id] for event_id in dict.fromkeys(event.id for event in events) if event_id in stored]
+
+
+def _to_document(event: Event, batch_id: str) -> Document:
+    judgement = event.judgement
+    event_id = Binary(event.id)
+    document: dict[str, Any] = {
+        "_id": event_id,
+        "b": event.brand_id,
+        "m": Int64(event.message),
+        "k": _KIND_CODES[event.kind],
+        "f": _FIRST if event.first else event_id,
+        "bl": Int64(event.block),
+        "s": event.slot,
+        "at": Int64(event.at_ms),
+        "rt": Int64(event.recorded_ms),
+        "v": _VERDICT_CODES[judgement.verdict],
+        "n": judgement.counted,
+        "r": judgement.reasons,
+        "rv": event.rules_version,
+        "bt": batch_id,
+    }
+    if event.campaign_id is not None:
+        document["c"] = event.campaign_id
+    if event.user_agent:
+        document["ua"] = event.user_agent
+    if event.client:
+        document["ip"] = event.client
+    if event.method is not None:
+        document["um"] = event.method
+    return document
+
+
+def _from_document(document: Document) -> Event:
+    return Event(
+        id=bytes(document["_id"]),
+        kind=_KINDS[document["k"]],
+        brand_id=document["b"],
+        message=int(document["m"]),
+        block=int(document["bl"]),
+        slot=document["s"],
+        at_ms=int(document["at"]),
+        recorded_ms=int(document["rt"]),
+        judgement=Judgement(_VERDICTS[document["v"]], document["n"], tuple(document["r"])),
+        first=document["f"] == _FIRST,
+        rules_version=document["rv"],
+        campaign_id=document.get("c"),
+        user_agent=document.get("ua", ""),
+        client=document.get("ip", ""),
+        method=document.get("um"),
+    )
