@@ -1,0 +1,175 @@
+"""From the bytes of brands.yaml to brands, or to the list of everything that is wrong. Reading anew is `registry`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.brands.brand import Brand, Page, Unsubscribe
+from app.brands.faults import MISSING, BrandsFileRefused, Fault, brand_label, faults_of
+from app.brands.schema import BrandSchema, EndpointRules, FileSchema, tracking_host
+from app.brands.secrets import SecretReader
+from app.lib.yaml_text import YamlFault, read_yaml
+from app.models.delivery import Endpoint
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+def parse_brands(name: str, raw: bytes, secrets: SecretReader, rules: EndpointRules) -> tuple[Brand, ...]:
+    """The brands of a file, in its order.
+
+    Args:
+        name: the file's name, for messages.
+        raw: its bytes.
+
+    Raises:
+        BrandsFileRefused: with all faults at once; no fault quotes a secret.
+    """
+    file = _file_schema(name, raw)
+    faults: list[Fault] = list(file.faults)
+    brands: list[Brand] = []
+    for number, entry in enumerate(file.entries, start=1):
+        label = brand_label(entry, number)
+        try:
+            # Through JSON, because strict mode takes arrays and enum values from JSON but not from Python.
+            schema = BrandSchema.model_validate_json(json.dumps(entry), context=rules)
+        except ValidationError as error:
+            # Without usable defaults a missing field may be one that they gave.
+            faults += (f for f in faults_of(error, name, label) if not (file.faults and f.problem == MISSING))
+            continue
+        try:
+            brands.append(_brand(name, schema, secrets))
+        except BrandsFileRefused as error:
+            faults += error.faults
+    faults += _duplicates(name, file.entries)
+    if faults:
+        raise BrandsFileRefused(faults)
+    return tuple(brands)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    entries: tuple[dict[str, Any], ...]
+    faults: tuple[Fault, ...]
+
+
+def _file_schema(name: str, raw: bytes) -> _File:
+    """The brands with the defaults merged in. Faults of the top level are handed on, so that all come at once."""
+    if len(raw) > MAX_FILE_BYTES:
+        raise BrandsFileRefused([Fault(name, f"is larger than {MAX_FILE_BYTES} bytes")])
+    try:
+        tree = read_yaml(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BrandsFileRefused([Fault(name, "is not UTF-8 text")]) from error
+    except YamlFault as error:
+        raise BrandsFileRefused([Fault(name, str(error))]) from error
+    if not isinstance(tree, dict):
+        raise BrandsFileRefused([Fault(name, "must be a mapping with version and brands")])
+    try:
+        FileSchema.model_validate_json(json.dumps(tree))
+        faults: tuple[Fault, ...] = ()
+        defaults = tree.get("defaults", {})
+    except ValidationError as error:
+        faults, defaults = tuple(faults_of(error, name)), {}
+    listed = tree.get("brands")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    return _File(tuple(_merged(defaults, entry) for entry in entries), faults)
+
+
+def _merged(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The brand's own values win; mappings are merged one level deep, lists are replaced."""
+    merged = {**defaults, **entry}
+    for key, value in defaults.items():
+        own = entry.get(key)
+        if isinstance(value, dict) and isinstance(own, dict):
+            merged[key] = {**value, **own}
+    return merged
+
+
+def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
+    page = schema.page.model_dump(exclude_none=True)
+    return Brand(
+        id=schema.id,
+        name=schema.name,
+        channels=schema.channels,
+        tracking_hosts=schema.tracking_hosts,
+        sms_host=schema.sms_host or schema.tracking_hosts[0],
+        page=Page(**{"title": schema.name, **page}),
+        destinations=schema.destinations,
+        header_pixel=schema.pixel.header,
+        footer_pixel=schema.pixel.footer,
+        track_opens=schema.tracking.opens,
+        track_clicks=schema.tracking.clicks,
+        metadata_keys=schema.metadata_keys,
+        client_address_policy=schema.client_address,
+        unsubscribe=Unsubscribe(mailto=schema.unsubscribe.mailto, scope=schema.unsubscribe.scope),
+        endpoints=_endpoints(name, schema, secrets),
+        retention_days=schema.retention_days,
+    )
+
+
+def _endpoints(name: str, schema: BrandSchema, secrets: SecretReader) -> tuple[Endpoint, ...]:
+    faults: list[Fault] = []
+    endpoints: list[Endpoint] = []
+    for index, entry in enumerate(schema.endpoints):
+        keys: list[bytes] = []
+        for place, reference in enumerate(entry.secrets):
+            try:
+                key = secrets.webhook_key(reference)
+            except ValueError as error:
+                where = f"endpoints[{index}].secrets[{place}]"
+                faults.append(Fault(name, str(error), f'"{schema.id}"', where))
+            else:
+                keys += [key] if key is not None else []
+        endpoints.append(
+            Endpoint(
+                id=entry.id,
+                brand_id=schema.id,
+                url=entry.url,
+                secrets=tuple(keys),
+                events=entry.events,
+                mode=entry.mode,
+                deadline_seconds=entry.deadline_seconds,
+                max_in_flight=entry.max_in_flight,
+            )
+        )
+    if faults:
+        raise BrandsFileRefused(faults)
+    return tuple(endpoints)
+
+
+def _duplicates(name: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
+    """Ids and hosts that stand twice, compared in normal form. Reads raw entries: no other fault may hide these."""
+    owners: dict[tuple[str, str], str] = {}
+    for number, entry in enumerate(entries, start=1):
+        label = brand_label(entry, number)
+        for field, kind, value in _unique_values(entry):
+            owner = owners.get((kind, value))
+            if owner is None:
+                owners[kind, value] = label
+            else:
+                yield Fault(name, f"{kind} {value[:80]!a} is already taken by brand {owner}", label, field)
+
+
+def _unique_values(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """(field, kind, normal form) of everything that must be unique in the whole file."""
+    if isinstance(entry.get("id"), str):
+        yield "id", "id", entry["id"]
+    for index, host in enumerate(_list_at(entry, "tracking_hosts")):
+        try:
+            if isinstance(host, str):
+                yield f"tracking_hosts[{index}]", "host", tracking_host(host)
+        except ValueError:
+            continue  # not a host at all: the schema says so
+    for index, endpoint in enumerate(_list_at(entry, "endpoints")):
+        if isinstance(endpoint, dict) and isinstance(endpoint.get("id"), str):
+            yield f"endpoints[{index}].id", "endpoint id", endpoint["id"]
+
+
+def _list_at(entry: Mapping[str, Any], key: str) -> list[Any]:
+    value = entry.get(key)
+    return value if isinstance(value, list) else []

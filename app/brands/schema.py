@@ -1,0 +1,191 @@
+"""The shape of brands.yaml: one Pydantic model per mapping, strict, no unknown fields. `load` makes brands of it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+
+from app.brands.secrets import check_reference
+from app.lib.http_url import IpNetwork, check_endpoint_url, is_public_domain, normalise_domain
+from app.models.block import Channel
+from app.models.delivery import PayloadMode
+from app.models.event import EventKind
+
+FILE_VERSION = 1
+EVENT_TYPES = frozenset(kind.public_type for kind in EventKind)
+_BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_METADATA_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+# Narrower than RFC 5321 on purpose: the address goes unescaped into a mailto: URL inside a header.
+_MAILTO_LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}")
+_RESERVED_METADATA_KEYS = frozenset({"p"})  # the sealed token of a pixel URL
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRules:
+    """What the operator allows of every endpoint URL in the file."""
+
+    allow_http: bool = False
+    extra_ports: frozenset[int] = frozenset()
+    allow_networks: tuple[IpNetwork, ...] = ()
+
+
+def _brand_id(text: str) -> str:
+    if not _BRAND_ID.fullmatch(text):
+        raise ValueError("must be 1 to 40 lower-case letters, digits, - or _, beginning with a letter or digit")
+    return text
+
+
+def _endpoint_id(text: str) -> str:
+    if text.startswith("ep_"):
+        raise ValueError("must not begin with ep_: those ids belong to endpoints made by the API")
+    return _brand_id(text)
+
+
+def _domain(text: str) -> str:
+    if text.startswith("*."):
+        raise ValueError("must not begin with *. (a domain covers its subdomains)")
+    if not text.isascii() or re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        name = normalise_domain(text)
+        if "." in name:
+            return name
+    raise ValueError("must be a domain name such as shop.example, without scheme, port or path")
+
+
+def tracking_host(text: str) -> str:
+    """A tracking host as lower-case A-labels.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    name = _domain(text)
+    if not is_public_domain(name):
+        raise ValueError("must be a public domain name, without a private suffix such as .local")
+    return name
+
+
+def _line_of_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _colour(text: str) -> str:
+    if not _COLOUR.fullmatch(text):
+        raise ValueError('must be a colour such as "#1f4e79" (in quotes: # begins a comment)')
+    return text.lower()
+
+
+def _mailto(text: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if not _MAILTO_LOCAL.fullmatch(local):
+        raise ValueError("must be a plain email address such as unsubscribe@shop.example")
+    return f"{local}@{_domain(domain)}"
+
+
+def _metadata_key(text: str) -> str:
+    if not _METADATA_KEY.fullmatch(text):
+        raise ValueError("must be 1 to 32 letters, digits, - or _, beginning with a letter")
+    if text in _RESERVED_METADATA_KEYS:
+        raise ValueError("must not be p: that query key carries a sealed token")
+    return text
+
+
+def _event_type(text: str) -> str:
+    if text not in EVENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(sorted(EVENT_TYPES))}")
+    return text
+
+
+def _endpoint_url(text: str, info: ValidationInfo) -> str:
+    rules = info.context if isinstance(info.context, EndpointRules) else EndpointRules()
+    return check_endpoint_url(
+        text, allow_http=rules.allow_http, extra_ports=rules.extra_ports, allow_networks=rules.allow_networks
+    )
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(_line_of_text)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PixelSchema(_Strict):
+    header: bool = False
+    footer: bool = True
+
+
+class TrackingSchema(_Strict):
+    opens: bool = True
+    clicks: bool = True
+
+
+class UnsubscribeSchema(_Strict):
+    mailto: Annotated[str, AfterValidator(_mailto)] | None = None
+    scope: Literal["list", "brand"] = "list"
+
+
+class PageSchema(_Strict):
+    title: Line | None = None
+    colour: Annotated[str, AfterValidator(_colour)] | None = None
+    message: Line | None = None
+    button: Annotated[Line, Field(max_length=40)] | None = None
+    done: Line | None = None
+
+
+class EndpointSchema(_Strict):
+    id: Annotated[str, AfterValidator(_endpoint_id)]
+    url: Annotated[str, AfterValidator(_endpoint_url)]
+    # Three at most: current, next, and one that is still being rotated out (webhooks.md, "Secrets").
+    secrets: Annotated[tuple[Annotated[str, AfterValidator(check_reference)], ...], Field(min_length=1, max_length=3)]
+    events: frozenset[Annotated[str, AfterValidator(_event_type)]] = frozenset()
+    mode: PayloadMode = PayloadMode.THIN
+    deadline_seconds: Annotated[float, Field(ge=5, le=30)] = 15.0
+    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
+
+
+class Shared(_Strict):
+    """What `defaults` may say for every brand, and each brand for itself."""
+
+    channels: Annotated[frozenset[Channel], Field(min_length=1)] = frozenset({Channel.EMAIL})
+    destinations: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
+    pixel: PixelSchema = PixelSchema()
+    tracking: TrackingSchema = TrackingSchema()
+    metadata_keys: Annotated[frozenset[Annotated[str, AfterValidator(_metadata_key)]], Field(max_length=32)] = (
+        frozenset()
+    )
+    client_address: Literal["none", "prefix"] = "none"
+    unsubscribe: UnsubscribeSchema = UnsubscribeSchema()
+    page: PageSchema = PageSchema()
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 395
+
+
+class BrandSchema(Shared):
+    id: Annotated[str, AfterValidator(_brand_id)]
+    name: Annotated[Line, Field(max_length=100)]
+    tracking_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(tracking_host)], ...], Field(min_length=1, max_length=20)
+    ]
+    sms_host: Domain | None = None
+    endpoints: Annotated[tuple[EndpointSchema, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _sms_host_is_ours(self) -> Self:
+        if self.sms_host is not None and self.sms_host not in self.tracking_hosts:
+            raise ValueError("sms_host must be one of tracking_hosts")
+        return self
+
+
+class FileSchema(_Strict):
+    version: Literal[1]
+    defaults: Shared = Shared()
+    brands: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=10_000)]
+    """Each is validated as a `BrandSchema` once the defaults are merged in."""

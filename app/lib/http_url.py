@@ -1,0 +1,185 @@
+"""Hosts and http(s) URLs that other people wrote: what we accept, read the same way a browser reads it.
+
+No `urlsplit` here on purpose: it drops tabs, reads `good.test\\@evil.test` as host evil.test, accepts `%00`
+in a host and calls `https:evil.test` a path. Everything two parsers could disagree on is refused first, then one
+regular expression takes the rest apart. Which destinations a brand allows is `app.brands`; the address an endpoint's
+name resolves to is checked at every dial, in `app.webhooks`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import idna
+
+MAX_URL_LENGTH = 2048
+"""Characters; also what the `url` field of a webhook may carry."""
+ENDPOINT_PORTS = frozenset({443, 8443})
+
+_URL = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_PORT = re.compile(r"(.*?)(?::([0-9]{0,5}))?", re.DOTALL)
+# The underscore is not a host name by RFC 952, but live web hosts have it and every browser resolves it.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+# What browsers (WHATWG URL, "ends in a number") or getaddrinfo take for an IPv4 address: 127.1, 0x7f000001, 2130706433.
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_REFUSED_CATEGORIES = frozenset({"Cc", "Zs", "Zl", "Zp", "Cs"})
+_PRIVATE_SUFFIXES = ("local", "internal", "localhost", "svc", "arpa")
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    scheme: str
+    host: str
+    """As written: IDNA not applied, brackets of an IPv6 address kept."""
+    port: int | None
+    rest: str
+    """Path, query and fragment, as written."""
+
+
+def check_destination(url: str) -> str:
+    """The host a link leads to, in lower-case A-label form without a trailing dot.
+
+    The URL itself is kept by the caller byte for byte; this only says whether it may be kept.
+
+    Raises:
+        ValueError: one sentence for a person, without the URL.
+    """
+    return normalise_domain(_split(url).host)
+
+
+def check_endpoint_url(
+    url: str,
+    *,
+    allow_http: bool = False,
+    extra_ports: Collection[int] = (),
+    allow_networks: Iterable[IpNetwork] = (),
+) -> str:
+    """A webhook URL in its normal form: scheme and host in lower case, host as A-labels, no default port, a path.
+
+    Static checks only ("Endpoint registration and address guard", point 1, of the webhook contract). They stop
+    mistakes; what stops an attack is the check of the concrete address at every dial.
+
+    Args:
+        allow_http: the operator allows plain HTTP (and then port 80).
+        extra_ports: what the operator allows besides 443 and 8443.
+        allow_networks: a literal address inside one of these is accepted, on any port: the operator opened it.
+
+    Raises:
+        ValueError: one sentence for a person, without the URL.
+    """
+    parts = _split(url)
+    if parts.scheme != "https" and not allow_http:
+        raise ValueError("must begin with https://")
+    if "#" in parts.rest:
+        raise ValueError("must not have a fragment (#…)")
+    if not parts.rest.isascii():
+        raise ValueError("must percent-encode characters outside ASCII after the host")
+    default_port = 443 if parts.scheme == "https" else 80
+    address = _literal_address(parts.host)
+    if address is not None and any(address in network for network in allow_networks):
+        host = f"[{address}]" if address.version == 6 else str(address)
+    else:
+        host = normalise_domain(parts.host)
+        if not is_public_domain(host):
+            raise ValueError("must have a public host name (two labels or more, not a private suffix)")
+        allowed = ENDPOINT_PORTS | set(extra_ports) | ({80} if allow_http else set())
+        if (parts.port or default_port) not in allowed:
+            raise ValueError("must use port 443 or 8443, or one the operator allows")
+    port = "" if parts.port in (None, default_port) else f":{parts.port}"
+    path = parts.rest if parts.rest.startswith("/") else "/" + parts.rest
+    return f"{parts.scheme}://{host}{port}{path}"
+
+
+def normalise_domain(text: str) -> str:
+    """A domain name as lower-case A-labels without a trailing dot, as a browser looks it up (UTS 46, non-transitional).
+
+    Raises:
+        ValueError: one sentence: empty, an address instead of a name, or not a valid name.
+    """
+    if not text:
+        raise ValueError("has no host")
+    if text.startswith("["):
+        raise ValueError("must have a domain name, not an IP address")
+    name = _to_ascii(text).removesuffix(".")
+    labels = name.split(".")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("has a host that is not a valid domain name")
+    if _NUMERIC_LABEL.fullmatch(labels[-1]):
+        raise ValueError("must have a domain name, not an IP address or a number")
+    return name
+
+
+def is_public_domain(name: str) -> bool:
+    """Whether a normalised name has two labels or more and no suffix that is private by convention."""
+    labels = name.split(".")
+    return len(labels) > 1 and labels[-1] not in _PRIVATE_SUFFIXES
+
+
+def is_same_or_subdomain(name: str, parent: str) -> bool:
+    """Whether `name` is `parent` or below it, at a label boundary. Both normalised."""
+    return name == parent or name.endswith("." + parent)
+
+
+def host_of_header(text: str) -> str:
+    """The host name in a Host header's text: port stripped, lower-cased, trailing dot removed. Never raises."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not (port.isdigit() or port == ""):
+        host = text
+    return host.lower().removesuffix(".")
+
+
+def _split(url: str) -> _Parts:
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"must not be longer than {MAX_URL_LENGTH} characters")
+    if "\\" in url:
+        raise ValueError("must not contain a backslash")
+    if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in url):
+        raise ValueError("must not contain spaces or control characters")
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ValueError("must begin with http:// or https://")
+    scheme, authority, rest = found.groups()
+    if "@" in authority:
+        raise ValueError("must not contain a user name or password")
+    host, port = _split_port(authority)
+    return _Parts(scheme=scheme.lower(), host=host, port=port, rest=rest)
+
+
+def _split_port(authority: str) -> tuple[str, int | None]:
+    if authority.endswith("]"):
+        return authority, None
+    found = _PORT.fullmatch(authority)
+    # The pattern matches everything; a port that is not digits stays in the host and is refused there.
+    host, digits = found.groups() if found else (authority, None)
+    if not digits:
+        return host, None
+    if not 1 <= int(digits) <= 65535:
+        raise ValueError("has a port that does not exist")
+    return host, int(digits)
+
+
+def _literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    except ValueError:
+        return None
+
+
+def _to_ascii(text: str) -> str:
+    """Unicode to A-labels; existing A-labels must be the canonical form of something."""
+    try:
+        if not text.isascii():
+            return idna.encode(text, uts46=True).decode("ascii").lower()
+        lowered = text.lower()
+        for label in lowered.split("."):
+            if label.startswith("xn--"):
+                idna.ulabel(label)
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError("has a host that is not a valid international domain name") from error
+    return lowered
