@@ -1,0 +1,212 @@
+"""The keys of the deployment: master keys from the settings, and each brand's own, made on first use, stored wrapped.
+
+Sealed forms are in `envelope`, address normalisation in `hashes`; the store is `app.storage.brand_keys`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from app.errors import ConfigurationError
+from app.lib import clock
+from app.models.block import Channel
+from app.models.brand_key import BrandKey, KeyKind
+from app.privacy import hashes
+from app.privacy.envelope import (
+    KEY_BYTES,
+    SealBroken,
+    Sealer,
+    batch_header,
+    brand_header,
+    context_of,
+    key_number_of,
+    master_key_id_of,
+)
+
+FIRST_KEY_NUMBER = 1
+
+
+class BrandKeyStore(Protocol):
+    """Where wrapped keys live."""
+
+    def find(self, brand_id: str) -> Sequence[BrandKey]:
+        """All keys of a brand that can no longer be lost (read with majority)."""
+
+    def add(self, key: BrandKey) -> BrandKey:
+        """Store the key unless its (brand, kind, number) is taken, and return the one that is stored now.
+
+        Two processes that add at once get the same answer, and it is durable when they get it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _BrandKeys:
+    """A brand's keys, unwrapped; only ever in this process's memory."""
+
+    current: Sealer
+    by_number: Mapping[int, Sealer]
+    index_key: bytes
+
+
+class Keyring:
+    """Seals, opens and hashes for brands, and seals batches for the deployment. Thread-safe; survives a fork.
+
+    Args:
+        master_keys: (key id, 32 bytes), newest first: the newest wraps new keys, all of them unwrap.
+        store: where wrapped brand keys are.
+        cache_size: brands whose unwrapped keys stay in memory.
+
+    Raises:
+        ConfigurationError: no master key, a wrong length, or an id that stands twice.
+    """
+
+    def __init__(
+        self,
+        master_keys: Sequence[tuple[str, bytes]],
+        store: BrandKeyStore,
+        *,
+        cache_size: int = 4096,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        _check_master_keys(master_keys)
+        self._newest = master_keys[0][0]
+        self._masters = {key_id: Sealer(key) for key_id, key in master_keys}
+        self._batches = {key_id: _batch_sealer(key_id, key) for key_id, key in master_keys}
+        self._store = store
+        self._cache: dict[str, _BrandKeys] = {}
+        self._cache_size = cache_size
+        self._lock = threading.Lock()
+        self._now = now
+
+    def seal(self, brand_id: str, purpose: str, plaintext: bytes) -> bytes:
+        """Encrypt for one brand and purpose; the brand's first use makes its keys.
+
+        Raises:
+            StoreUnavailable: the brand's keys are not cached and cannot be read.
+            ConfigurationError: they are wrapped by a master key that is not configured.
+        """
+        keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
+        return keys.current.seal(plaintext, context_of(brand_id, purpose))
+
+    def open(self, brand_id: str, purpose: str, sealed: bytes) -> bytes:
+        """What `seal` was given. Never makes keys.
+
+        Raises:
+            SealBroken: sealed for another brand or purpose, changed, or sealed with a key that is gone.
+            StoreUnavailable, ConfigurationError: as `seal`.
+        """
+        number = key_number_of(sealed)
+        keys = self._cache.get(brand_id)
+        if keys is None or number not in keys.by_number:
+            # Perhaps another process has added a key since we looked.
+            keys = self._load(brand_id)
+        if keys is None or number not in keys.by_number:
+            raise SealBroken("the key of this value does not exist")
+        return keys.by_number[number].open(sealed, context_of(brand_id, purpose))
+
+    def address_hash(self, brand_id: str, channel: Channel, address: str) -> str:
+        """64 hex characters by which the brand's data about an address are found (`hashes.address_hash`).
+
+        Raises:
+            ValueError: the address is empty.
+            StoreUnavailable, ConfigurationError: as `seal`.
+        """
+        keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
+        return hashes.address_hash(keys.index_key, channel, address)
+
+    def seal_batch(self, plaintext: bytes, purpose: str) -> bytes:
+        """Encrypt what belongs to the deployment and not to a brand. Needs no store."""
+        return self._batches[self._newest].seal(plaintext, context_of("batch", purpose))
+
+    def open_batch(self, sealed: bytes, purpose: str) -> bytes:
+        """What `seal_batch` was given.
+
+        Raises:
+            SealBroken: sealed for another purpose, changed, or under a master key that is not configured.
+        """
+        sealer = self._batches.get(master_key_id_of(sealed))
+        if sealer is None:
+            raise SealBroken("sealed under a master key that is not configured")
+        return sealer.open(sealed, context_of("batch", purpose))
+
+    def _load_or_create(self, brand_id: str) -> _BrandKeys:
+        keys = self._load(brand_id)
+        if keys is not None:
+            return keys
+        stored = [self._store.add(self._new_key(brand_id, kind)) for kind in KeyKind]
+        return self._remember(brand_id, stored)
+
+    def _load(self, brand_id: str) -> _BrandKeys | None:
+        stored = self._store.find(brand_id)
+        kinds = {key.kind for key in stored}
+        # A process may have died between adding one kind and the other; `_load_or_create` then adds what is missing.
+        return self._remember(brand_id, stored) if kinds == set(KeyKind) else None
+
+    def _remember(self, brand_id: str, stored: Sequence[BrandKey]) -> _BrandKeys:
+        data = {key.number: key for key in stored if key.kind is KeyKind.DATA}
+        index = next(key for key in stored if key.kind is KeyKind.INDEX)
+        by_number = {number: Sealer(self._unwrap(key), brand_header(number)) for number, key in data.items()}
+        keys = _BrandKeys(by_number[max(by_number)], by_number, self._unwrap(index))
+        with self._lock:
+            while len(self._cache) >= self._cache_size:
+                del self._cache[next(iter(self._cache))]
+            self._cache[brand_id] = keys
+        return keys
+
+    def _new_key(self, brand_id: str, kind: KeyKind) -> BrandKey:
+        context = _wrap_context(brand_id, kind, FIRST_KEY_NUMBER)
+        return BrandKey(
+            brand_id=brand_id,
+            kind=kind,
+            number=FIRST_KEY_NUMBER,
+            master_key_id=self._newest,
+            wrapped=self._masters[self._newest].seal(os.urandom(KEY_BYTES), context),
+            created_at=self._now(),
+        )
+
+    def _unwrap(self, key: BrandKey) -> bytes:
+        master = self._masters.get(key.master_key_id)
+        if master is None:
+            known = ", ".join(self._masters)
+            raise ConfigurationError(
+                f"brand {key.brand_id}: its {key.kind} key is wrapped by master key {key.master_key_id}, "
+                f"which is not configured (configured: {known})"
+            )
+        try:
+            return master.open(key.wrapped, _wrap_context(key.brand_id, key.kind, key.number))
+        except SealBroken as error:
+            raise ConfigurationError(
+                f"brand {key.brand_id}: its {key.kind} key does not open with master key {key.master_key_id}; "
+                "another key is configured under that id, or the stored key was changed"
+            ) from error
+
+
+def _wrap_context(brand_id: str, kind: KeyKind, number: int) -> bytes:
+    return context_of("brand key", brand_id, kind.value, str(number))
+
+
+def _batch_sealer(key_id: str, master_key: bytes) -> Sealer:
+    """A key of its own for batches, so that no AES key serves two uses (HKDF, RFC 5869)."""
+    derived = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"telltale batch v1").derive(master_key)
+    return Sealer(derived, batch_header(key_id))
+
+
+def _check_master_keys(master_keys: Sequence[tuple[str, bytes]]) -> None:
+    if not master_keys:
+        raise ConfigurationError("no master key is configured")
+    ids = [key_id for key_id, _ in master_keys]
+    if len(set(ids)) != len(ids):
+        raise ConfigurationError("the same master key id is configured twice")
+    for key_id, key in master_keys:
+        if len(key) != KEY_BYTES:
+            raise ConfigurationError(f"master key {key_id} has {len(key)} bytes, not {KEY_BYTES}")
+        if not (key_id.isascii() and 0 < len(key_id) <= 255):
+            raise ConfigurationError("a master key id must be 1 to 255 ASCII characters")

@@ -1,0 +1,78 @@
+"""The collection `brand_keys`: wrapped keys, one small document each, a few per brand, never updated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pymongo import ASCENDING, IndexModel, ReturnDocument
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
+
+from app.errors import StoreUnavailable
+from app.models.brand_key import BrandKey, KeyKind
+from app.storage.client import WRITE_CONCERN, Document, translated
+
+MAX_KEYS_PER_BRAND = 1000
+
+
+class BrandKeys:
+    INDEXES: ClassVar[list[IndexModel]] = [IndexModel([("brand_id", ASCENDING)], name="brand")]
+
+    def __init__(self, database: Database[Document]) -> None:
+        # A key that a failover could take back would make everything sealed with it unreadable: majority both ways.
+        self._keys = database.get_collection(
+            "brand_keys", read_concern=ReadConcern("majority"), write_concern=WRITE_CONCERN
+        )
+
+    def find(self, brand_id: str) -> Sequence[BrandKey]:
+        """All keys of a brand.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer in time.
+        """
+        with translated():
+            rows = self._keys.find({"brand_id": {"$eq": brand_id}}).sort("_id", ASCENDING).limit(MAX_KEYS_PER_BRAND)
+            return [_key(row) for row in rows]
+
+    def add(self, key: BrandKey) -> BrandKey:
+        """Store the key unless its (brand, kind, number) is taken; return the stored one.
+
+        One `findAndModify`: when the key exists already this writes nothing, and its write concern still waits until
+        what it returns is on a majority, so that nobody seals with a key that another process is about to lose.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer in time.
+        """
+        row_id = f"{key.brand_id}:{key.kind.value}:{key.number}"
+        row = {
+            "brand_id": key.brand_id,
+            "kind": key.kind.value,
+            "number": key.number,
+            "master_key_id": key.master_key_id,
+            "wrapped": key.wrapped,
+            "created_at": key.created_at,
+        }
+        with translated():
+            for _ in range(2):
+                try:
+                    stored = self._keys.find_one_and_update(
+                        {"_id": row_id}, {"$setOnInsert": row}, upsert=True, return_document=ReturnDocument.AFTER
+                    )
+                except DuplicateKeyError:
+                    continue  # two upserts at once: the other one won, the second round finds its key
+                if stored is not None:
+                    return _key(stored)
+        raise StoreUnavailable("brand_keys: the key is taken and cannot be read")
+
+
+def _key(row: Document) -> BrandKey:
+    return BrandKey(
+        brand_id=row["brand_id"],
+        kind=KeyKind(row["kind"]),
+        number=row["number"],
+        master_key_id=row["master_key_id"],
+        wrapped=bytes(row["wrapped"]),
+        created_at=row["created_at"],
+    )
