@@ -118,6 +118,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def load_brands_location(environ: Mapping[str, str] | None = None) -> tuple[Path, Path]:
+    """Brands file and secrets folder alone, for `flask brands check`: the rest of the environment may be missing."""
+    read = _Reader(os.environ if environ is None else environ)
+    state_dir = read.value("STATE_DIR", Path, default=Path("var"))
+    return (
+        read.value("BRANDS_FILE", Path, default=Path("brands.yaml")).resolve(),
+        read.value("SECRETS_DIR", Path, default=state_dir / "secrets").resolve(),
+    )
+
+
+def environment_value(name: str) -> str | None:
+    """A variable that a file of ours names, as `env:NAME` in brands.yaml does."""
+    return os.environ.get(name)
+
+
 class _Reader:
     """Collects every fault before it speaks."""
 

@@ -6,6 +6,7 @@ wrong with it, `secrets` follows references, `registry` keeps the last good file
 
 from app.brands.brand import Brand, ClientAddressPolicy, Page, Unsubscribe, UnsubscribeScope
 from app.brands.faults import BrandsFileRefused, Fault
+from app.brands.load import secret_references
 from app.brands.registry import BrandRegistry
 from app.brands.schema import EndpointRules
 from app.brands.secrets import new_webhook_secret, parse_webhook_secret
@@ -22,4 +23,5 @@ __all__ = [
     "UnsubscribeScope",
     "new_webhook_secret",
     "parse_webhook_secret",
+    "secret_references",
 ]

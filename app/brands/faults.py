@@ -54,8 +54,14 @@ def brand_label(entry: Mapping[str, Any], number: int) -> str:
 
 def faults_of(error: ValidationError, file: str, brand: str = "") -> Iterator[Fault]:
     """Pydantic's findings as ours, one each."""
-    for detail in error.errors(include_url=False, include_input=False):
-        yield Fault(file, _problem(detail), brand, _path(detail["loc"]))
+    details = error.errors(include_url=False, include_input=False)
+    places = [detail["loc"] for detail in details]
+    for detail in details:
+        where = detail["loc"]
+        # A list whose items are all faulty is also reported as too short; the items say what is wrong.
+        if detail["type"] == "too_short" and any(place[: len(where)] == where != place for place in places):
+            continue
+        yield Fault(file, _problem(detail), brand, _path(where))
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -51,6 +51,23 @@ def parse_brands(name: str, raw: bytes, secrets: SecretReader, rules: EndpointRu
     return tuple(brands)
 
 
+def secret_references(name: str, raw: bytes) -> tuple[str, ...]:
+    """Every reference to a secret in a brands file, sorted, each once: what a set-up has to provide.
+
+    Raises:
+        BrandsFileRefused: the file cannot be read at all. Other faults are left to `parse_brands`.
+    """
+    found = {
+        reference
+        for entry in _file_schema(name, raw).entries
+        for endpoint in _list_at(entry, "endpoints")
+        if isinstance(endpoint, dict)
+        for reference in _list_at(endpoint, "secrets")
+        if isinstance(reference, str) and reference.startswith(("env:", "file:"))
+    }
+    return tuple(sorted(found))
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     entries: tuple[dict[str, Any], ...]
