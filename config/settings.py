@@ -118,14 +118,32 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
-def load_brands_location(environ: Mapping[str, str] | None = None) -> tuple[Path, Path]:
-    """Brands file and secrets folder alone, for `flask brands check`: the rest of the environment may be missing."""
+@dataclass(frozen=True, slots=True)
+class BrandsSettings:
+    """The part of `Settings` that reading brands.yaml needs."""
+
+    brands_file: Path
+    secrets_dir: Path
+    webhook_allow_http: bool
+    webhook_allow_networks: tuple[IpNetwork, ...]
+
+
+def load_brands_settings(environ: Mapping[str, str] | None = None) -> BrandsSettings:
+    """For `flask brands check`, which works where the rest of the environment is still missing.
+
+    Raises:
+        SettingsError: with one line per faulty variable.
+    """
     read = _Reader(os.environ if environ is None else environ)
     state_dir = read.value("STATE_DIR", Path, default=Path("var"))
-    return (
-        read.value("BRANDS_FILE", Path, default=Path("brands.yaml")).resolve(),
-        read.value("SECRETS_DIR", Path, default=state_dir / "secrets").resolve(),
+    settings = BrandsSettings(
+        brands_file=read.value("BRANDS_FILE", Path, default=Path("brands.yaml")).resolve(),
+        secrets_dir=read.value("SECRETS_DIR", Path, default=state_dir / "secrets").resolve(),
+        webhook_allow_http=read.value("WEBHOOK_ALLOW_HTTP", _flag, default=False),
+        webhook_allow_networks=read.value("WEBHOOK_ALLOW_NETWORKS", _networks, default=()),
     )
+    read.finish()
+    return settings
 
 
 def environment_value(name: str) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.brands import Brand, BrandRegistry, BrandsFileRefused, EndpointRules
-from config.settings import environment_value, load_brands_location
+from config.settings import environment_value, load_brands_settings
 
 
 @click.group("brands")
@@ -24,17 +24,16 @@ def group() -> None:
     help="Default: TELLTALE_SECRETS_DIR, or secrets in the state folder.",
 )
 @click.option("--no-secrets", is_flag=True, help="Do not look whether the secrets that are referred to exist.")
-@click.option("--allow-http", is_flag=True, help="Accept http:// endpoints, as a deployment with that flag would.")
-def check(file: Path | None, secrets_dir: Path | None, no_secrets: bool, allow_http: bool) -> None:
+def check(file: Path | None, secrets_dir: Path | None, no_secrets: bool) -> None:
     """Read a brands file as the service would and list the brands, or everything that is wrong (exit code 1)."""
-    default_file, default_secrets = load_brands_location()
-    path = file or default_file
+    settings = load_brands_settings()
+    path = file or settings.brands_file
     try:
         registry = BrandRegistry(
             path,
-            secrets_dir or default_secrets,
+            secrets_dir or settings.secrets_dir,
             read_variable=environment_value,
-            rules=EndpointRules(allow_http=allow_http),
+            rules=EndpointRules(settings.webhook_allow_http, allow_networks=settings.webhook_allow_networks),
             check_secrets=not no_secrets,
         )
     except BrandsFileRefused as error:
