@@ -1,0 +1,329 @@
+"""The collection `deliveries`: what is to be told to whom, when it is due, and how each attempt went.
+
+This is the schedule: no delivery waits in a broker. Two ideas carry it.
+
+`due_at` is what claims look at. It is `next_attempt_at` while a delivery waits, and the end of the lease while a worker
+has it, so one indexed comparison finds both what is due and what a killed worker left behind. A claim writes a fencing
+`token`; a result is stored only under that token.
+
+The log of attempts lies in the row (at most 12): result and log are one write, so no crash can separate them, and they
+expire together. Bodies, URLs and answers are sealed. Shard key: `{endpoint_id: 1, _id: 1}`, which keeps a claim on few
+shards and a flooding endpoint splittable.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+from bson import Binary, MaxKey
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from app.errors import ConfigurationError, PermanentError, TelltaleError
+from app.models.delivery import Attempt, Delivery, DeliveryState
+from app.storage.client import Document, translated
+from app.storage.endpoint_turns import EndpointTurns
+from app.storage.messages import only_duplicates
+
+MAX_LOG = 12
+KEPT_FOR = timedelta(days=30)
+"""Delivered and dead rows; as long as they can be replayed."""
+_PURPOSE = "delivery"
+_log = logging.getLogger(__name__)
+_DUE = "due"
+_PENDING = DeliveryState.PENDING.value
+_DEAD = DeliveryState.DEAD.value
+
+
+class Sealer(Protocol):
+    """What `app.privacy.Keyring` offers: authenticated encryption under a brand's key."""
+
+    def seal(self, brand_id: str, purpose: str, plaintext: bytes) -> bytes: ...
+    def open(self, brand_id: str, purpose: str, sealed: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """A delivery with the log of its attempts, oldest first."""
+
+    delivery: Delivery
+    log: tuple[Attempt, ...]
+    leased: bool
+    """A worker has it right now (or had it when it was killed)."""
+
+
+class Deliveries:
+    """Every method raises `StoreUnavailable` when MongoDB does not answer in time."""
+
+    COLLECTION = "deliveries"
+    INDEXES = (
+        # Partial, so that it holds what waits and not thirty days of what is done.
+        IndexModel(
+            [("brand_id", ASCENDING), ("endpoint_id", ASCENDING), ("due_at", ASCENDING)],
+            name=_DUE,
+            partialFilterExpression={"state": _PENDING},
+        ),
+        # Ids begin with the event's, so this is newest first. Also the keyset of a page.
+        IndexModel([("brand_id", ASCENDING), ("_id", DESCENDING)], name="by_brand"),
+        IndexModel(
+            [("brand_id", ASCENDING), ("_id", DESCENDING)], name="dead", partialFilterExpression={"state": _DEAD}
+        ),
+        IndexModel([("expire_at", ASCENDING)], name="ttl", sparse=True, expireAfterSeconds=0),
+    )
+
+    def __init__(self, database: Database[Document], sealer: Sealer) -> None:
+        self._rows = database[self.COLLECTION]
+        self._sealer = sealer
+        self.turns = EndpointTurns(database)
+
+    def insert_many(self, deliveries: Iterable[Delivery]) -> int:
+        """Store new deliveries; those that are there already stay as they are. Answers how many were new."""
+        documents = [self._to_document(delivery) for delivery in deliveries]
+        if not documents:
+            return 0
+        with translated():
+            try:
+                self._rows.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                return len(documents) - len(only_duplicates(error))
+        return len(documents)
+
+    def claim(
+        self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str
+    ) -> list[Delivery]:
+        """Lease at most `limit` due deliveries of one endpoint, the longest due first.
+
+        Any number of workers may call this at once: each row is won by one conditional update, and by nobody else
+        until the lease ends.
+
+        Args:
+            token: unique to this run; results are stored under it only.
+        """
+        due = {"state": _PENDING, "due_at": {"$lte": now}}
+        with translated():
+            found = self._rows.find({"brand_id": brand_id, "endpoint_id": endpoint_id, **due}, {"_id": 1})
+            ids = [row["_id"] for row in found.sort("due_at", ASCENDING).limit(limit).hint(_DUE)]
+            if not ids:
+                return []
+            lease = {"due_at": now + timedelta(seconds=lease_seconds), "token": token}
+            self._rows.update_many({"_id": {"$in": ids}, **due}, {"$set": lease})
+            won = list(self._rows.find({"_id": {"$in": ids}, "token": token}, {"log": 0}))
+        won.sort(key=lambda row: row["next_attempt_at"])
+        return [delivery for row in won if (delivery := self._open_claimed(row, now)) is not None]
+
+    def record_results(self, results: Sequence[tuple[Delivery, Attempt]], *, token: str, now: datetime) -> int:
+        """Store how attempts went: each delivery as it is now (state, attempts, next attempt), and its log entry.
+
+        Answers how many were still ours; the others were claimed again after their lease ended, and stay as they are.
+        """
+        if not results:
+            return 0
+        with translated():
+            return self._rows.bulk_write(
+                [self._result(delivery, attempt, token, now) for delivery, attempt in results], ordered=False
+            ).matched_count
+
+    def release(self, deliveries: Sequence[Delivery], *, token: str) -> None:
+        """Give claimed deliveries back untouched: due when they were due."""
+        with translated():
+            self._rows.update_many(
+                {"_id": {"$in": [delivery.id for delivery in deliveries]}, "token": token, "state": _PENDING},
+                [{"$set": {"due_at": "$next_attempt_at"}}, {"$unset": "token"}],
+            )
+
+    def has_due(self, brand_id: str, endpoint_id: str, *, now: datetime) -> bool:
+        """Whether a claim would find something now."""
+        query = {"brand_id": brand_id, "endpoint_id": endpoint_id, "state": _PENDING, "due_at": {"$lte": now}}
+        with translated():
+            return next(self._rows.find(query, {"_id": 1}).hint(_DUE).limit(1), None) is not None
+
+    def endpoints_due(
+        self, now: datetime, limit: int, *, after: tuple[str, str] | None = None
+    ) -> list[tuple[str, str]]:
+        """(brand id, endpoint id) of endpoints with due work that nobody has and that do not rest, in their order.
+
+        One index seek per endpoint with waiting work, however much waits.
+
+        Args:
+            after: the last of the page before.
+        """
+        taken = self.turns.taken(now)
+        due: list[tuple[str, str]] = []
+        while len(due) < limit:
+            query = self._rows.find({"state": _PENDING}, {"_id": 0, "brand_id": 1, "endpoint_id": 1, "due_at": 1})
+            query = query.hint(_DUE).sort([("brand_id", 1), ("endpoint_id", 1), ("due_at", 1)]).limit(1)
+            if after is not None:
+                last: list[Any] = [("brand_id", after[0]), ("endpoint_id", after[1]), ("due_at", MaxKey())]
+                query = query.min(last)
+            with translated():
+                row = next(query, None)
+            if row is None:
+                break
+            after = (row["brand_id"], row["endpoint_id"])
+            if row["due_at"] <= now and after not in taken:
+                due.append(after)
+        return due
+
+    def cancel(self, brand_id: str, endpoint_id: str, *, created_before: datetime, now: datetime) -> int:
+        """Close waiting deliveries of an endpoint that is gone, as dead. Answers how many."""
+        with translated():
+            return self._rows.update_many(
+                {
+                    "brand_id": brand_id,
+                    "endpoint_id": endpoint_id,
+                    "state": _PENDING,
+                    "created_at": {"$lt": created_before},
+                },
+                {
+                    "$set": {"state": _DEAD, "closed": "endpoint_removed", "expire_at": now + KEPT_FOR},
+                    "$unset": {"token": "", "due_at": ""},
+                },
+                hint=_DUE,
+            ).modified_count
+
+    def list_for_brand(
+        self,
+        brand_id: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        endpoint_id: str | None = None,
+        state: DeliveryState | None = None,
+    ) -> list[DeliveryRecord]:
+        """A page of a brand's deliveries, newest event first, without bodies, URLs and answers (`find` has them).
+
+        Args:
+            before: the last id of the page before.
+        """
+        query: dict[str, Any] = {"brand_id": brand_id}
+        if before is not None:
+            query["_id"] = {"$lt": before}
+        if endpoint_id is not None:
+            query["endpoint_id"] = endpoint_id
+        if state is not None:
+            query["state"] = state.value
+        with translated():
+            rows = list(self._rows.find(query, {"body": 0, "log.detail": 0}).sort("_id", DESCENDING).limit(limit))
+        return [self._to_record(row) for row in rows]
+
+    def find(self, brand_id: str, delivery_id: str) -> DeliveryRecord | None:
+        """One delivery with everything that is known of it."""
+        with translated():
+            row = self._rows.find_one({"_id": delivery_id, "brand_id": brand_id})
+        return None if row is None else self._to_record(row)
+
+    def counts_by_state(self) -> dict[DeliveryState, int]:
+        """How many rows are in which state. Waiting and dead ones are counted, delivered ones are what remains."""
+        with translated():
+            pending = self._rows.count_documents({"state": _PENDING}, hint=_DUE)
+            dead = self._rows.count_documents({"state": _DEAD}, hint="dead")
+            total = self._rows.estimated_document_count()
+        return {
+            DeliveryState.PENDING: pending,
+            DeliveryState.DEAD: dead,
+            DeliveryState.DELIVERED: max(0, total - pending - dead),
+        }
+
+    def _open_claimed(self, row: Document, now: datetime) -> Delivery | None:
+        """A claimed row, or None after closing one whose body cannot be opened: it would come up again for ever."""
+        try:
+            return self._to_delivery(row)
+        except ConfigurationError:
+            raise  # a master key is missing: the operator's to mend, no reason to give anything up
+        except PermanentError:
+            with translated():
+                self._rows.update_one(
+                    {"_id": row["_id"], "token": row["token"]},
+                    {
+                        "$set": {"state": _DEAD, "closed": "unreadable", "expire_at": now + KEPT_FOR},
+                        "$unset": {"token": "", "due_at": ""},
+                    },
+                )
+            _log.warning("delivery_unreadable", extra={"brand_id": row["brand_id"], "delivery_id": row["_id"]})
+            return None
+
+    def _result(self, delivery: Delivery, attempt: Attempt, token: str, now: datetime) -> UpdateOne:
+        changes: dict[str, Any] = {"state": delivery.state.value, "attempts": delivery.attempts}
+        gone = {"token": ""}
+        if delivery.state is DeliveryState.PENDING:
+            changes["next_attempt_at"] = changes["due_at"] = delivery.next_attempt_at
+        else:
+            changes["expire_at"] = now + KEPT_FOR
+            gone["due_at"] = ""
+        entry: dict[str, Any] = {
+            "number": attempt.number,
+            "started_at": attempt.started_at,
+            "seconds": attempt.seconds,
+            "outcome": attempt.outcome,
+        }
+        detail = self._seal_detail(delivery.brand_id, attempt)
+        if detail is not None:
+            entry["detail"] = detail
+        if attempt.status is not None:
+            entry["status"] = attempt.status
+        return UpdateOne(
+            {"_id": delivery.id, "token": token, "state": _PENDING},
+            {"$set": changes, "$unset": gone, "$push": {"log": {"$each": [entry], "$slice": -MAX_LOG}}},
+        )
+
+    def _seal_detail(self, brand_id: str, attempt: Attempt) -> Binary | None:
+        detail = orjson.dumps({"url": attempt.url, "response": attempt.response})
+        try:
+            return Binary(self._sealer.seal(brand_id, _PURPOSE, detail))
+        except TelltaleError as error:
+            # What a delivery's state is does not depend on its log: without this it would be sent once more.
+            _log.warning("delivery_log_not_sealed", extra={"brand_id": brand_id, "error": type(error).__name__})
+            return None
+
+    def _to_document(self, delivery: Delivery) -> Document:
+        return {
+            "_id": delivery.id,
+            "brand_id": delivery.brand_id,
+            "endpoint_id": delivery.endpoint_id,
+            "event_type": delivery.event_type,
+            "body": Binary(self._sealer.seal(delivery.brand_id, _PURPOSE, delivery.body)),
+            "created_at": delivery.created_at,
+            "next_attempt_at": delivery.next_attempt_at,
+            "due_at": delivery.next_attempt_at,
+            "attempts": delivery.attempts,
+            "state": delivery.state.value,
+        }
+
+    def _to_delivery(self, row: Document) -> Delivery:
+        brand_id = row["brand_id"]
+        return Delivery(
+            id=row["_id"],
+            endpoint_id=row["endpoint_id"],
+            brand_id=brand_id,
+            event_id=row["_id"].partition(":")[0],
+            event_type=row["event_type"],
+            body=self._sealer.open(brand_id, _PURPOSE, bytes(row["body"])) if "body" in row else b"",
+            created_at=row["created_at"],
+            next_attempt_at=row["next_attempt_at"],
+            attempts=row["attempts"],
+            state=DeliveryState(row["state"]),
+        )
+
+    def _to_record(self, row: Document) -> DeliveryRecord:
+        log = tuple(self._to_attempt(row["brand_id"], entry) for entry in row.get("log", ()))
+        return DeliveryRecord(delivery=self._to_delivery(row), log=log, leased="token" in row)
+
+    def _to_attempt(self, brand_id: str, entry: Document) -> Attempt:
+        detail: dict[str, str] = {}
+        if "detail" in entry:
+            detail = orjson.loads(self._sealer.open(brand_id, _PURPOSE, bytes(entry["detail"])))
+        return Attempt(
+            number=entry["number"],
+            started_at=entry["started_at"],
+            seconds=entry["seconds"],
+            outcome=entry["outcome"],
+            status=entry.get("status"),
+            url=detail.get("url", ""),
+            response=detail.get("response", ""),
+        )

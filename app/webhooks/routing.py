@@ -1,0 +1,80 @@
+"""Which endpoint hears of which event: events in, deliveries out. Ingest stores them and wakes the endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from app.lib.ids import event_id_text
+from app.models.block import Block
+from app.models.delivery import Delivery, Endpoint, PayloadMode
+from app.models.event import Event
+from app.models.message import Message
+from app.webhooks.payload import build_body
+
+
+def plan_deliveries(
+    events: Iterable[Event],
+    *,
+    messages: Mapping[int, Message],
+    blocks: Mapping[int, Block],
+    endpoints: Mapping[str, Sequence[Endpoint]],
+    message_id: Callable[[int], str],
+    now: datetime,
+    unsubscribe_scopes: Mapping[str, str] | None = None,
+) -> list[Delivery]:
+    """One delivery for every event and every endpoint of its brand that wants the event's type.
+
+    Machine opens and clicks are told too; the body says `verdict` and `counted`, and the brand decides. The same events
+    give the same delivery ids and bodies, so planning a batch again stores nothing twice.
+
+    Args:
+        messages: by message number (`event.message`); an event without one is told with ids only.
+        blocks: by start (`event.block`); every event's block must be there.
+        endpoints: by brand id: those of brands.yaml and those made through the API.
+        message_id: a message number as its public id.
+        now: becomes `created_at` and `next_attempt_at`.
+        unsubscribe_scopes: `list` or `brand` by brand id (`Brand.unsubscribe.scope`).
+    """
+    scopes = unsubscribe_scopes or {}
+    planned: list[Delivery] = []
+    for event in events:
+        wanting = [
+            endpoint
+            for endpoint in endpoints.get(event.brand_id, ())
+            # The mapping's key is not trusted alone: no brand's event may reach another brand's endpoint.
+            if endpoint.brand_id == event.brand_id and wants(endpoint, event)
+        ]
+        if not wanting:
+            continue
+        event_id, event_type = event_id_text(event.id), event.kind.public_type
+        bodies: dict[PayloadMode, bytes] = {}
+        for endpoint in wanting:
+            body = bodies.get(endpoint.mode)
+            if body is None:
+                body = bodies[endpoint.mode] = build_body(
+                    event,
+                    messages.get(event.message),
+                    blocks[event.block],
+                    message_id(event.message),
+                    endpoint.mode,
+                    unsubscribe_scope=scopes.get(event.brand_id),
+                )
+            planned.append(
+                Delivery(
+                    id=f"{event_id}:{endpoint.id}",
+                    endpoint_id=endpoint.id,
+                    brand_id=event.brand_id,
+                    event_id=event_id,
+                    event_type=event_type,
+                    body=body,
+                    created_at=now,
+                    next_attempt_at=now,
+                )
+            )
+    return planned
+
+
+def wants(endpoint: Endpoint, event: Event) -> bool:
+    """Whether an endpoint asked for the event's type; an empty set asks for all."""
+    return not endpoint.events or event.kind.public_type in endpoint.events
