@@ -253,3 +253,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 def _host_name(text: str) -> str:
     """Names journal segments and batches, so only what a file name and an id can carry."""
     return "".join(char if char.isalnum() else "-" for char in text)[:40] or "host"
+
+
+def read_variable(name: str) -> str | None:
+    """One variable, for `env:` references of brands.yaml."""
+    return os.environ.get(name)

@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
-from app.journal import record as lines
 from app.journal import segments
+from app.models import record_line as lines
 from app.models.record import HitKind, Record
 
 _SPACE_CHECK_SECONDS = 1.0

@@ -1,4 +1,4 @@
-"""Finds the block of a number: this process's memory, then Redis, then MongoDB. Blocks never change, so neither do copies.
+"""Finds the block of a number: this process's memory, then Redis, then MongoDB. Blocks never change, so no copy is old.
 
 Redis holds the stored form (destinations sealed) under the block's start, and the newest starts in a sorted set
 so that a number finds its start. Losing Redis costs time only.

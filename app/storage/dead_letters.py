@@ -1,4 +1,4 @@
-"""The collection `dead_letters`: what could not be read or processed, sealed, kept for a while for a person to look at."""
+"""The collection `dead_letters`: what could not be read, sealed, kept for a while for a person to look at."""
 
 from __future__ import annotations
 

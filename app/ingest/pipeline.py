@@ -1,0 +1,262 @@
+"""The whole of ingest as a list of named steps over one batch of journal lines.
+
+A batch may be run any number of times, also twice at once: events are stored by their id, deliveries by event
+and endpoint, counts by batch id, and the marker that ends it all is written last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.brands import Brand
+from app.ingest import ports
+from app.ingest.classify import RULES_VERSION, judge
+from app.ingest.enrich import kept_address, kept_user_agent
+from app.lib import clock, ids
+from app.models import record_line
+from app.models.block import FIRST_LINK_SLOT, Block, Slot
+from app.models.count import CountKey
+from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.record import HitKind, Record
+from app.tracking.codes import Codes
+
+_DAY_MS = 86_400_000
+
+
+class Hit(NamedTuple):
+    """A record, and what it was found to belong to."""
+
+    record: Record
+    brand: Brand
+    block: Block
+    message: int
+    slot: int
+    kind: EventKind
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch on its way through the steps."""
+
+    id: str
+    lines: list[bytes]
+    records: list[Record] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    blocks: dict[int, Block] = field(default_factory=dict)
+    """By start."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Reason (`broken`, `unknown_code`, `unknown_block`, `foreign_host`, `wrong_purpose`) → records without event."""
+    endpoints: set[ports.EndpointRef] = field(default_factory=set)
+    """Who has deliveries waiting now."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each step took."""
+
+
+class Pipeline:
+    """Runs batches. One per process; it holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        codes: Codes,
+        blocks: ports.BlockFinder,
+        brands: ports.Brands,
+        events: ports.Events,
+        hints: ports.Hints,
+        unsubscribes: ports.Unsubscribes,
+        outbox: ports.Outbox,
+        counts: ports.Counts,
+        dead_letters: ports.DeadLetters,
+    ) -> None:
+        self._codes = codes
+        self._blocks = blocks
+        self._brands = brands
+        self._events = events
+        self._hints = hints
+        self._unsubscribes = unsubscribes
+        self._outbox = outbox
+        self._counts = counts
+        self._dead_letters = dead_letters
+        self._steps: tuple[Callable[[Batch], None], ...] = (
+            self.decode,
+            self.attribute,
+            self.suppress,
+            self.classify,
+            self.store,
+            self.tell,
+            self.mark,
+        )
+
+    def run(self, batch_id: str, lines: bytes) -> Batch:
+        """Take a batch of journal lines through every step.
+
+        Raises:
+            StoreUnavailable: run it again later; nothing is lost or counted twice.
+        """
+        batch = Batch(batch_id, [line for line in lines.split(b"\n") if line])
+        for step in self._steps:
+            started = time.perf_counter()
+            step(batch)
+            batch.seconds[step.__name__] = time.perf_counter() - started
+        return batch
+
+    def decode(self, batch: Batch) -> None:
+        """Lines to records. What cannot be read is set aside and counted, and stops nothing."""
+        broken: list[tuple[int, bytes, str]] = []
+        for position, line in enumerate(batch.lines):
+            try:
+                batch.records.append(record_line.decode(line))
+            except record_line.BrokenRecord as error:
+                broken.append((position, line, str(error)))
+        if broken:
+            self._dead_letters.set_aside(batch.id, broken)
+            batch.dropped["broken"] += len(broken)
+
+    def attribute(self, batch: Batch) -> None:
+        """Records to hits: which brand, block, message and slot. What belongs to nobody is dropped by reason."""
+        numbers = self._codes.decode_many([record.code for record in batch.records])
+        blocks = self._blocks.find_many({number for number in numbers if number is not None})
+        brands: dict[str, Brand | None] = {}
+        for record, number in zip(batch.records, numbers, strict=True):
+            if number is None:
+                batch.dropped["unknown_code"] += 1
+                continue
+            block = blocks.get(number)
+            if block is None:
+                batch.dropped["unknown_block"] += 1
+                continue
+            if record.host not in brands:
+                brands[record.host] = self._brands.by_host(record.host)
+            brand = brands[record.host]
+            if brand is None or brand.id != block.brand_id:
+                batch.dropped["foreign_host"] += 1
+                continue
+            slot = block.slot_of(number)
+            kind = _kind_of(record, slot)
+            if kind is None:
+                batch.dropped["wrong_purpose"] += 1
+                continue
+            batch.hits.append(Hit(record, brand, block, number - slot, slot, kind))
+            batch.blocks[block.start] = block
+
+    def suppress(self, batch: Batch) -> None:
+        """Unsubscribes take effect, whether or not the front could reach MongoDB when it answered."""
+        for hit in batch.hits:
+            if hit.kind is EventKind.UNSUBSCRIBED:
+                self._unsubscribes.apply(hit.brand, hit.block, hit.message, hit.record.at_ms)
+
+    def classify(self, batch: Batch) -> None:
+        """Hits to events, with verdict and reasons, and with what the brand's policy lets us keep of the client."""
+        recorded_ms = clock.now_ms()
+        for record, brand, block, message, slot, kind in batch.hits:
+            batch.events.append(
+                Event(
+                    record.id,
+                    kind,
+                    brand.id,
+                    message,
+                    block.start,
+                    slot,
+                    record.at_ms,
+                    recorded_ms,
+                    judge(record, kind),
+                    False,
+                    RULES_VERSION,
+                    block.campaign_id,
+                    kept_user_agent(record.user_agent),
+                    kept_address(record.client, brand.client_address_policy),
+                    record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
+                )
+            )
+
+    def store(self, batch: Batch) -> None:
+        """Guess which events are first, and let MongoDB's unique index decide."""
+        pairs = list({(event.message, event.kind) for event in batch.events if event.judgement.counted})
+        if not batch.events:
+            return
+        taken = self._hints.known(pairs)
+        guessed: list[Event] = []
+        for event in batch.events:
+            pair = (event.message, event.kind)
+            first = event.judgement.counted and pair not in taken
+            if first:
+                taken.add(pair)
+            guessed.append(event._replace(first=first) if first else event)
+        batch.events = self._events.insert(guessed, batch.id)
+        self._hints.remember(pairs)
+
+    def tell(self, batch: Batch) -> None:
+        """A delivery per event and endpoint that wants it."""
+        if batch.events:
+            batch.endpoints = self._outbox.write(batch.events, batch.blocks)
+
+    def mark(self, batch: Batch) -> None:
+        """The end: what the batch counted, under its id, and the sign for the shipper that it is stored."""
+        counts = Counter(map(_count_key, batch.events))
+        self._counts.mark(batch.id, counts, records=len(batch.lines), dropped=batch.dropped)
+
+    def record_sent(self, brand: Brand, block: Block, message: int, at_ms: int) -> tuple[Event, Batch]:
+        """Store that the brand's own sender has sent a message; once per message, whatever is called twice.
+
+        Returns:
+            the event as stored (an earlier call's when there was one), and its batch.
+        """
+        batch = Batch(f"sent:{message}", [], blocks={block.start: block})
+        event = self._events.find_first(message, EventKind.SENT) or Event(
+            id=ids.new_id(),
+            kind=EventKind.SENT,
+            brand_id=brand.id,
+            message=message,
+            block=block.start,
+            slot=0,
+            at_ms=at_ms,
+            recorded_ms=clock.now_ms(),
+            judgement=Judgement(Verdict.HUMAN, True, ("ok",)),
+            first=True,
+            rules_version=RULES_VERSION,
+            campaign_id=block.campaign_id,
+        )
+        batch.events = self._events.insert([event], batch.id)
+        if not batch.events:
+            # Another call was first between the look and the insert; its event belongs to the same batch.
+            stored = self._events.find_first(message, EventKind.SENT)
+            batch.events = [stored or event]
+        self.tell(batch)
+        self.mark(batch)
+        return batch.events[0], batch
+
+
+def _kind_of(record: Record, slot: int) -> EventKind | None:
+    """The event of a hit; None when the code is for another purpose than the path it came by."""
+    if record.kind is HitKind.OPEN and slot in (Slot.PIXEL_HEADER, Slot.PIXEL_FOOTER):
+        return EventKind.OPENED
+    if record.kind is HitKind.CLICK and slot >= FIRST_LINK_SLOT:
+        return EventKind.CLICKED
+    if record.kind is HitKind.UNSUBSCRIBE and slot == Slot.UNSUBSCRIBE and record.method == "POST":
+        return EventKind.UNSUBSCRIBED
+    return None
+
+
+def _count_key(event: Event) -> CountKey:
+    judgement = event.judgement
+    return CountKey(
+        event.brand_id,
+        event.campaign_id or "",
+        _day(event.at_ms // _DAY_MS),
+        event.kind.value,
+        judgement.verdict.value,
+        judgement.counted,
+        event.first,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _day(day: int) -> str:
+    """Days since 1970 as an ISO date; a batch has one or two of them."""
+    return clock.from_ms(day * _DAY_MS).date().isoformat()

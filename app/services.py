@@ -1,0 +1,216 @@
+"""The composition root: the only file that picks implementations. One `Services` per process, made after any fork."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+import redis
+from pymongo.database import Database
+
+from app.brands import BrandRegistry, EndpointRules
+from app.broker import Broker
+from app.ingest.pipeline import Pipeline
+from app.journal.writer import JournalWriter
+from app.lib import clock
+from app.messages.unsubscribe import Unsubscribes
+from app.models.block import Block
+from app.models.delivery import Endpoint
+from app.models.event import Event
+from app.privacy.keyring import Keyring
+from app.storage.api_keys import ApiKeys
+from app.storage.batches import Batches
+from app.storage.block_cache import BlockCache
+from app.storage.blocks import Blocks
+from app.storage.brand_keys import BrandKeys
+from app.storage.client import Document, connect, connect_redis
+from app.storage.dead_letters import DeadLetters
+from app.storage.deliveries import Deliveries
+from app.storage.endpoints import Endpoints
+from app.storage.events import EventStore
+from app.storage.first_hints import FirstHints
+from app.storage.idempotency import Idempotency
+from app.storage.indexes import store_id
+from app.storage.messages import Messages
+from app.storage.numbers import Numbers
+from app.storage.suppressions import Suppressions
+from app.tracking.codes import NUMBER_LIMIT, Codes
+from app.tracking.urls import TrackingUrls
+from app.webhooks.routing import plan_deliveries, wants
+from config.settings import Settings, read_variable
+
+Role = Literal["web", "worker", "shipper", "cli"]
+
+# Total time for one MongoDB operation. A person waits in front of the web; a batch may take its time.
+_MONGO_SECONDS: Mapping[Role, float] = {"web": 2.0, "worker": 20.0, "shipper": 5.0, "cli": 30.0}
+# A worker gains nothing from giving Redis up early; the web must never hang on it.
+_REDIS_SECONDS: Mapping[Role, float] = {"web": 0.2, "worker": 2.0, "shipper": 2.0, "cli": 2.0}
+
+
+class Services:
+    """What a process can need, each made when it is first asked for.
+
+    Args:
+        role: decides how long the stores may take.
+    """
+
+    def __init__(self, settings: Settings, role: Role) -> None:
+        self.settings = settings
+        self.role: Role = role
+
+    @cached_property
+    def brands(self) -> BrandRegistry:
+        rules = EndpointRules(
+            allow_http=self.settings.webhook_allow_http, allow_networks=self.settings.webhook_allow_networks
+        )
+        return BrandRegistry(
+            self.settings.brands_file, self.settings.secrets_dir, read_variable=read_variable, rules=rules
+        )
+
+    @cached_property
+    def codes(self) -> Codes:
+        return Codes(self.settings.code_key)
+
+    @cached_property
+    def urls(self) -> TrackingUrls:
+        return TrackingUrls(self.settings.public_scheme, self.settings.public_port)
+
+    @cached_property
+    def database(self) -> Database[Document]:
+        return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role])
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        return connect_redis(self.settings.redis_url, timeout_seconds=_REDIS_SECONDS[self.role])
+
+    @cached_property
+    def cache(self) -> redis.Redis:
+        return connect_redis(self.settings.cache_url, timeout_seconds=_REDIS_SECONDS[self.role])
+
+    @cached_property
+    def broker(self) -> Broker:
+        return Broker(self.settings)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring(self.settings.master_keys, BrandKeys(self.database))
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        return Numbers(self.database, self.redis, limit=NUMBER_LIMIT)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        return Blocks(self.database, self.keyring)
+
+    @cached_property
+    def block_cache(self) -> BlockCache:
+        return BlockCache(self.blocks, self.cache)
+
+    @cached_property
+    def messages(self) -> Messages:
+        return Messages(self.database, self.keyring)
+
+    @cached_property
+    def events(self) -> EventStore:
+        return EventStore(self.database)
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self.database)
+
+    @cached_property
+    def suppressions(self) -> Suppressions:
+        return Suppressions(self.database)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        return DeadLetters(self.database, self.keyring)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.database, self.keyring)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.database, self.keyring)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self.database)
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        return Idempotency(self.database, self.settings.code_key)
+
+    @cached_property
+    def unsubscribes(self) -> Unsubscribes:
+        return Unsubscribes(self.messages, self.suppressions)
+
+    @cached_property
+    def journal(self) -> JournalWriter:
+        """This process's own segment."""
+        return JournalWriter(
+            self.settings.journal_dir,
+            max_bytes=self.settings.segment_max_bytes,
+            max_seconds=self.settings.segment_max_seconds,
+            low_bytes=self.settings.journal_low_bytes,
+        )
+
+    @cached_property
+    def ingest(self) -> Pipeline:
+        return Pipeline(
+            codes=self.codes,
+            blocks=self.block_cache,
+            brands=self.brands,
+            events=self.events,
+            hints=FirstHints(self.cache, store_id(self.database)),
+            unsubscribes=self.unsubscribes,
+            outbox=WebhookOutbox(self),
+            counts=self.batches,
+            dead_letters=self.dead_letters,
+        )
+
+    def endpoints_of(self, brand_ids: set[str]) -> dict[str, list[Endpoint]]:
+        """Every endpoint of some brands, from brands.yaml and from the API: one query, so a new one is heard at once."""
+        stored = self.endpoints.for_brands(brand_ids)
+        found: dict[str, list[Endpoint]] = {}
+        for brand_id in brand_ids:
+            brand = self.brands.by_id(brand_id)
+            found[brand_id] = [*(brand.endpoints if brand else ()), *stored.get(brand_id, ())]
+        return found
+
+
+class WebhookOutbox:
+    """Joins ingest with webhooks: plans the deliveries of events and stores them."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
+        services = self._services
+        endpoints = services.endpoints_of({event.brand_id for event in events})
+        wanted = [event for event in events if any(wants(endpoint, event) for endpoint in endpoints[event.brand_id])]
+        if not wanted:
+            return set()
+        deliveries = plan_deliveries(
+            wanted,
+            messages=services.messages.get_many({event.message for event in wanted}),
+            blocks=blocks,
+            endpoints=endpoints,
+            message_id=services.codes.message_id,
+            now=clock.now(),
+            unsubscribe_scopes={
+                brand_id: brand.unsubscribe.scope
+                for brand_id in endpoints
+                if (brand := services.brands.by_id(brand_id))
+            },
+        )
+        services.deliveries.insert_many(deliveries)
+        return {(delivery.brand_id, delivery.endpoint_id) for delivery in deliveries}
+
+
+def build_services(settings: Settings, *, role: Role) -> Services:
+    """The services of one process; call it after any fork, because MongoDB's client must not be shared."""
+    return Services(settings, role)

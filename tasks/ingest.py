@@ -1,0 +1,36 @@
+"""One task takes one batch of journal lines through ingest and wakes the endpoints that have work now."""
+
+from __future__ import annotations
+
+import base64
+
+import zstandard
+
+from app.errors import TransientError
+from config.queues import TaskName
+from tasks.base import services
+from tasks.celery_app import app
+
+_MAX_BATCH_BYTES = 64 * 1024 * 1024
+
+
+@app.task(name=TaskName.INGEST_BATCH)
+def ingest_batch(batch_id: str, payload: str) -> None:
+    """Args:
+    batch_id: made by the shipper from host, segment and offsets.
+    payload: base64 of the sealed, zstd-compressed journal lines; never in the clear on the broker.
+    """
+    sealed = base64.b64decode(payload)
+    compressed = services().keyring.open_batch(sealed, "journal")
+    lines = zstandard.decompress(compressed, max_output_size=_MAX_BATCH_BYTES)
+    batch = services().ingest.run(batch_id, lines)
+    wake(batch.endpoints)
+
+
+def wake(endpoints: set[tuple[str, str]]) -> None:
+    """Enqueue one delivery task per endpoint. When the broker is away the sweeper finds the deliveries in MongoDB."""
+    for brand_id, endpoint_id in endpoints:
+        try:
+            services().broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
+        except TransientError:
+            return
