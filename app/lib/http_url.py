@@ -165,6 +165,8 @@ def _split_port(authority: str) -> tuple[str, int | None]:
 
 
 def _literal_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if "%" in host:
+        return None  # a scope id: `ipaddress` takes it, a URL's reader may take it for an escape
     try:
         return ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
     except ValueError:
