@@ -63,7 +63,9 @@ class ApiKeys:
     def revoke(self, key_id: str) -> bool:
         """End a key for good; False when there is no such key. Revoking twice keeps the first time."""
         with translated():
-            found = self._keys.update_one({"_id": {"$eq": key_id}, "revoked_at": None}, {"$set": {"revoked_at": clock.now()}})
+            found = self._keys.update_one(
+                {"_id": {"$eq": key_id}, "revoked_at": None}, {"$set": {"revoked_at": clock.now()}}
+            )
             return found.matched_count == 1 or self._keys.find_one({"_id": {"$eq": key_id}}, {"_id": 1}) is not None
 
     def touch(self, key: ApiKey, at: datetime) -> None:

@@ -29,9 +29,7 @@ class Idempotency:
     """
 
     COLLECTION = "idempotency"
-    INDEXES = (
-        pymongo.IndexModel([("created_at", 1)], name="ttl", expireAfterSeconds=int(LIFETIME.total_seconds())),
-    )
+    INDEXES = (pymongo.IndexModel([("created_at", 1)], name="ttl", expireAfterSeconds=int(LIFETIME.total_seconds())),)
 
     def __init__(self, database: Database[Document], secret: bytes) -> None:
         self._records = database[self.COLLECTION]

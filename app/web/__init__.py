@@ -1,0 +1,1 @@
+"""Everything that speaks HTTP: the tracking front, the `/v1` API (`api/`), health and metrics."""

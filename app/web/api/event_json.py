@@ -1,0 +1,60 @@
+"""An event as `/v1` shows it. The webhook's form of it is made by `app.webhooks.payload`, with the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.lib import clock, ids
+from app.models.block import FIRST_LINK_SLOT, Block, Slot
+from app.models.event import Event, EventKind
+
+if TYPE_CHECKING:
+    from app.services import Services
+
+
+def event_json(event: Event, services: Services) -> dict[str, Any]:
+    return events_json([event], services)[0]
+
+
+def events_json(events: Sequence[Event], services: Services) -> list[dict[str, Any]]:
+    """Events in the order given, each block looked up once.
+
+    Raises:
+        StoreUnavailable: a block is not cached and MongoDB does not answer.
+    """
+    blocks = services.block_cache.find_many({event.block for event in events if event.kind is EventKind.CLICKED})
+    return [_one(event, services.codes.message_id(event.message), blocks.get(event.block)) for event in events]
+
+
+def _one(event: Event, message_id: str, block: Block | None) -> dict[str, Any]:
+    judgement = event.judgement
+    optional = {
+        "campaign_id": event.campaign_id,
+        "user_agent": event.user_agent or None,
+        "client": event.client or None,
+        "method": event.method,
+        **_where(event, block),
+    }
+    return {
+        "id": ids.event_id_text(event.id),
+        "type": event.kind.public_type,
+        "timestamp": clock.rfc3339(clock.from_ms(event.at_ms)),
+        "recorded_at": clock.rfc3339(clock.from_ms(event.recorded_ms)),
+        "message_id": message_id,
+        "first": event.first,
+        "counted": judgement.counted,
+        "verdict": judgement.verdict.value,
+        "reasons": list(judgement.reasons),
+        "rules_version": event.rules_version,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _where(event: Event, block: Block | None) -> dict[str, str | None]:
+    if event.kind is EventKind.OPENED:
+        return {"position": "header" if event.slot == Slot.PIXEL_HEADER else "footer"}
+    if event.kind is not EventKind.CLICKED:
+        return {}
+    link = block.link_at(event.slot) if block is not None else None
+    return {"link_id": f"lnk_{event.slot - FIRST_LINK_SLOT + 1}", "url": link.destination if link else None}

@@ -1,0 +1,198 @@
+"""`/v1/messages`: register, read, and report what the brand's own sender did. The rules are in `app.messages`."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from app.errors import BrokerUnavailable, InvalidRequest, NotFound
+from app.lib import clock
+from app.lib.log import WARNING, log_event
+from app.messages import register
+from app.messages.register import Addressee, Draft, Registered
+from app.models.api_key import Scope
+from app.models.block import Channel
+from app.models.event import Event, EventKind
+from app.models.idempotency import Decision
+from app.models.message import Message, Recipient
+from app.web.api import idempotency
+from app.web.api.event_json import event_json, events_json
+from app.web.api.fields import parse_moment
+from app.web.api.operation import Call, Operation, Reply
+from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, RegisteredMessages
+from config.queues import TaskName
+
+log = logging.getLogger("telltale.api")
+
+
+def create(call: Call) -> Reply:
+    """Plan, commit, store, render: see `app.messages.register` for why in this order."""
+    body = call.body_as(NewMessages)
+    if faults := body.faults():
+        raise InvalidRequest("A recipient is not valid.", errors=faults[:20], status=422)
+    services, with_content = call.services, body.return_ == "content"
+    planned = register.plan(call.brand, _draft(body), with_content=with_content)
+    commitment = idempotency.commit(
+        call,
+        lambda: Decision(start=services.numbers.reserve(planned.size)),
+        plan=planned.fingerprint(services.urls),
+    )
+    start = commitment.decision.start
+    if start is None:
+        raise TypeError("an idempotency record of this call has no start")
+    register.store(
+        planned,
+        start,
+        commitment.created_at,
+        blocks=services.blocks,
+        messages=services.messages,
+        address_hash=services.keyring.address_hash,
+    )
+    registered = register.render(planned, start, codes=services.codes, urls=services.urls, with_content=with_content)
+    headers = commitment.headers
+    if len(registered) == 1:
+        headers = {**headers, "Location": f"/v1/messages/{registered[0].id}"}
+    return Reply({"messages": [_registered_json(one) for one in registered]}, headers)
+
+
+def read(call: Call) -> Reply:
+    message = _own_message(call)
+    events = call.services.events.of_message(message.number)
+    return Reply(_message_json(call, message, events))
+
+
+def report(call: Call) -> Reply:
+    """Idempotent by nature (one `sent` per message); the key only guards against reuse for another request."""
+    body = call.body_as(NewEvent)
+    message = _own_message(call)
+    commitment = idempotency.commit(call, Decision)
+    # Without `at` a repeat must not move the event: the first call's time counts.
+    moment = parse_moment(body.at) if body.at is not None else commitment.created_at
+    at_ms = int(moment.timestamp() * 1000)
+    block = call.services.block_cache.find(message.number)
+    if block is None:  # blocks are stored before messages and never deleted
+        raise NotFound("There is no such message.")
+    event, batch = call.services.ingest.record_sent(call.brand, block, message.number, at_ms)
+    _wake(call, batch.endpoints)
+    return Reply(event_json(event, call.services), commitment.headers)
+
+
+def _wake(call: Call, endpoints: set[tuple[str, str]]) -> None:
+    """Have waiting deliveries sent at once. They are stored: without a broker the sweeper finds them a little later."""
+    for brand_id, endpoint_id in endpoints:
+        try:
+            call.services.broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
+        except BrokerUnavailable:
+            log_event(log, WARNING, "endpoint_not_woken", brand=brand_id, endpoint=endpoint_id)
+            return
+
+
+def _own_message(call: Call) -> Message:
+    number = call.services.codes.message_number(call.arguments["message_id"])
+    message = None if number is None else call.services.messages.get(number)
+    # One answer for unknown and foreign: a brand learns nothing about another brand's ids.
+    if message is None or message.brand_id != call.brand.id:
+        raise NotFound("There is no such message.")
+    return message
+
+
+def _draft(body: NewMessages) -> Draft:
+    place = body.pixel
+    return Draft(
+        channel=Channel(body.channel),
+        html=body.content.html,
+        text=body.content.text,
+        addressees=[
+            Addressee(Recipient(given.address, given.id, given.name), {**body.metadata, **given.metadata})
+            for given in body.recipients
+        ],
+        campaign_id=body.campaign_id,
+        list_id=body.list_id,
+        job_source=body.job_source,
+        header_pixel=None if place is None else place in ("header", "both"),
+        footer_pixel=None if place is None else place in ("footer", "both"),
+    )
+
+
+def _registered_json(one: Registered) -> dict[str, Any]:
+    links = [
+        {"id": f"lnk_{place}", "url": link.destination, "tracked_url": url}
+        for place, (link, url) in enumerate(one.links, start=1)
+    ]
+    optional = {
+        "recipient_id": one.recipient_id,
+        "html": one.html,
+        "text": one.text,
+        "pixel_url": one.pixel_url,
+        "headers": one.headers,
+    }
+    given = {name: value for name, value in optional.items() if value is not None}
+    return {"id": one.id, **given, "links": links, "unsubscribe_url": one.unsubscribe_url}
+
+
+def _message_json(call: Call, message: Message, events: list[Event]) -> dict[str, Any]:
+    recipient = message.recipient
+    person = {"id": recipient.id, "address": recipient.address, "name": recipient.name}
+    about = {"campaign_id": message.campaign_id, "list_id": message.list_id, "job_source": message.job_source}
+    return {
+        "id": call.services.codes.message_id(message.number),
+        "channel": message.channel.value,
+        "state": _state(events),
+        "created_at": clock.rfc3339(message.created_at),
+        **{name: value for name, value in about.items() if value is not None},
+        "recipient": {
+            **{name: value for name, value in person.items() if value is not None},
+            "address_hash": "sha256:" + message.address_hash,
+        },
+        "metadata": dict(message.metadata),
+        "events": events_json(events, call.services),
+    }
+
+
+def _state(events: list[Event]) -> str:
+    """The furthest thing that counts: what a machine did is in the timeline, not in the state."""
+    kinds = {event.kind for event in events if event.judgement.counted}
+    for kind in (EventKind.UNSUBSCRIBED, EventKind.CLICKED, EventKind.OPENED, EventKind.SENT):
+        if kind in kinds:
+            return kind.value
+    return "registered"
+
+
+OPERATIONS = (
+    Operation(
+        name="registerMessages",
+        method="POST",
+        path="/messages",
+        summary="Register messages for tracking",
+        description=(
+            "One message, or up to 1,000 recipients who get the same content. Gives back, per recipient, the content "
+            "with tracked links, pixel and unsubscribe link, ready to be sent by you."
+        ),
+        scope=Scope.MESSAGES_WRITE,
+        handler=create,
+        request=NewMessages,
+        response=RegisteredMessages,
+        status=HTTPStatus.CREATED,
+    ),
+    Operation(
+        name="getMessage",
+        method="GET",
+        path="/messages/{message_id}",
+        summary="State and timeline of a message",
+        scope=Scope.MESSAGES_READ,
+        handler=read,
+        response=MessageAnswer,
+    ),
+    Operation(
+        name="reportEvent",
+        method="POST",
+        path="/messages/{message_id}/events",
+        summary="Report that a message was sent",
+        description="A message is sent once: a second report answers the first one's event.",
+        scope=Scope.EVENTS_WRITE,
+        handler=report,
+        request=NewEvent,
+        response=EventAnswer,
+    ),
+)
