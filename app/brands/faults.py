@@ -13,8 +13,6 @@ from pydantic_core import ErrorDetails
 from app.brands import schema
 from app.errors import ConfigurationError
 
-MISSING = "is missing"
-
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -75,7 +73,7 @@ def _problem(detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     match detail["type"]:
         case "missing":
-            return MISSING
+            return "is missing"
         case "extra_forbidden":
             return "is not a known field" + _suggestion(str(detail["loc"][-1]))
         case "value_error":
@@ -97,7 +95,6 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def _suggestion(name: str) -> str:
-    models = (schema.FileSchema, schema.BrandSchema, schema.EndpointSchema, schema.PageSchema, schema.UnsubscribeSchema)
-    known = sorted({field for model in models for field in model.model_fields})
+    known = sorted({field for model in schema.MODELS for field in model.model_fields})
     near = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.brands.brand import Brand, Page, Unsubscribe
-from app.brands.faults import MISSING, BrandsFileRefused, Fault, brand_label, faults_of
+from app.brands.faults import BrandsFileRefused, Fault, brand_label, faults_of
 from app.brands.schema import BrandSchema, EndpointRules, FileSchema, tracking_host
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
@@ -38,8 +38,7 @@ def parse_brands(name: str, raw: bytes, secrets: SecretReader, rules: EndpointRu
             # Through JSON, because strict mode takes arrays and enum values from JSON but not from Python.
             schema = BrandSchema.model_validate_json(json.dumps(entry), context=rules)
         except ValidationError as error:
-            # Without usable defaults a missing field may be one that they gave.
-            faults += (f for f in faults_of(error, name, label) if not (file.faults and f.problem == MISSING))
+            faults += faults_of(error, name, label)
             continue
         try:
             brands.append(_brand(name, schema, secrets))
@@ -86,12 +85,14 @@ def _file_schema(name: str, raw: bytes) -> _File:
         raise BrandsFileRefused([Fault(name, str(error))]) from error
     if not isinstance(tree, dict):
         raise BrandsFileRefused([Fault(name, "must be a mapping with version and brands")])
+    faults: tuple[Fault, ...] = ()
     try:
         FileSchema.model_validate_json(json.dumps(tree))
-        faults: tuple[Fault, ...] = ()
-        defaults = tree.get("defaults", {})
     except ValidationError as error:
-        faults, defaults = tuple(faults_of(error, name)), {}
+        faults = tuple(faults_of(error, name))
+    # Faulty defaults are left out, so that their faults are not reported again for every brand.
+    usable = not any(fault.field.startswith("defaults") for fault in faults)
+    defaults = tree.get("defaults", {}) if usable else {}
     listed = tree.get("brands")
     entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     return _File(tuple(_merged(defaults, entry) for entry in entries), faults)

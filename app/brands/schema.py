@@ -189,3 +189,15 @@ class FileSchema(_Strict):
     defaults: Shared = Shared()
     brands: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=10_000)]
     """Each is validated as a `BrandSchema` once the defaults are merged in."""
+
+
+MODELS: tuple[type[BaseModel], ...] = (
+    FileSchema,
+    BrandSchema,
+    EndpointSchema,
+    PageSchema,
+    PixelSchema,
+    TrackingSchema,
+    UnsubscribeSchema,
+)
+"""For suggestions when a field is misspelt."""
