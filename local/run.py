@@ -1,0 +1,101 @@
+"""`make run`: starts a whole copy (`stack.py`), says how to use it, and stops it on Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from app.brands import Brand
+from local.ports import LOOPBACK
+from local.progress import Progress
+from local.run_file import RunInfo
+from local.stack import Cancelled, Stack, StackFailed
+
+
+def main() -> int:
+    progress = Progress()
+    stop = threading.Event()
+    try:
+        port = int(os.environ.get("TELLTALE_PORT") or 8080)
+    except ValueError:
+        print("TELLTALE_PORT is not a number", file=sys.stderr)
+        return 2
+    stack = Stack(
+        Path(os.environ.get("TELLTALE_STATE_DIR") or "var"),
+        port,
+        Path(os.environ.get("TELLTALE_BRANDS_FILE") or "brands.yaml"),
+        host=os.environ.get("TELLTALE_BIND") or LOOPBACK,
+        progress=progress.step,
+    )
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        # Only flags: a handler that raises could do so between a process's start and our noting it.
+        stop.set()
+        stack.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask_to_stop)
+    try:
+        info = stack.start()
+    except Cancelled:
+        progress.end("stopped")
+        return 130
+    except StackFailed as error:
+        progress.end("failed")
+        print(f"\nTelltale could not start: {error}", file=sys.stderr)
+        return 1
+    progress.end("ready")
+    print(summary(info, stack.brands, stack.folder.path), flush=True)
+    while not stop.wait(0.5) and not stack.failed:
+        pass
+    failed = stack.failed
+    print(
+        "\nStopping, in order …" if not failed else "\nsupervisord ended unexpectedly; stopping the rest …", flush=True
+    )
+    began = time.monotonic()
+    stack.stop()
+    print(f"Stopped after {time.monotonic() - began:.1f} s. The data stays in {stack.folder.path}", flush=True)
+    return 1 if failed else 0
+
+
+def summary(info: RunInfo, brands: tuple[Brand, ...], state_dir: Path) -> str:
+    """What a person needs after a start: where things are, a key, and three commands to copy."""
+    brand = next((brand for brand in brands if brand.id in info.api_keys), brands[0])
+    key = info.api_keys[brand.id]
+    example = (
+        '{"channel": "email", "content": {"subject": "Hello", "html": "<p><a href=\\"https://www.'
+        f'{brand.id}.example/\\">Look</a></p>"}}, "messages": [{{"to": "ann@people.example"}}]}}'
+    )
+    host = brand.tracking_hosts[0]
+    lines = [
+        "",
+        "Telltale is ready.",
+        "",
+        f"  API        {info.url}/v1      described at {info.url}/v1/openapi.json",
+        f"  Flower     {info.flower.url}      user {info.flower.user}, password in {state_dir}/secrets/flower_password",
+        f"  API key    {key}      of the brand {brand.id}; all of them: {state_dir}/run.json",
+        f"  Logs       {state_dir}/logs",
+        "",
+        "Three commands to try:",
+        "",
+        f"  curl -s {info.url}/v1/messages -H 'Authorization: Bearer {key}' \\",
+        f"    -H 'Content-Type: application/json' -d {shlex.quote(example)}",
+        "",
+        "  # Open or click what the answer names. Nobody's DNS knows the brand's host, so it goes into a header:",
+        f"  curl -si {info.url}/c/CODE -H 'Host: {host}'",
+        "",
+        f"  curl -s {info.url}/v1/events -H 'Authorization: Bearer {key}'",
+        "",
+        "Ctrl-C stops everything; the next `make run` goes on with the same data.",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
