@@ -1,0 +1,34 @@
+"""The Celery app of workers, beat and Flower: `celery -A tasks.celery_app worker|beat|flower`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from config.celery import celery_settings
+from config.logging import setup_logging
+from config.sentry import setup_sentry
+from config.settings import load_settings
+from tasks.base import services
+
+settings = load_settings()
+
+app = Celery(
+    "telltale",
+    changes=celery_settings(settings, web=False),
+    include=["tasks.ingest", "tasks.webhooks", "tasks.maintenance"],
+)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    """Having a receiver of this signal is what keeps Celery's own handlers away."""
+    setup_logging(settings)
+
+
+@signals.worker_process_init.connect
+def _start_process(**_: Any) -> None:
+    """In each child after its fork. Services are made now, so that a wrong configuration shows at the start."""
+    setup_sentry(settings)
+    services()
