@@ -1,0 +1,53 @@
+"""What every store of brand keys must do; run over MongoDB and over memory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from app.models.brand_key import BrandKey, KeyKind
+from app.privacy import BrandKeyStore
+from app.privacy.memory import MemoryBrandKeys
+from app.storage.brand_keys import BrandKeys
+
+
+@pytest.fixture(params=["mongo", "memory"])
+def store(request: pytest.FixtureRequest) -> BrandKeyStore:
+    return BrandKeys(request.getfixturevalue("database")) if request.param == "mongo" else MemoryBrandKeys()
+
+
+def key(brand_id: str = "acme", kind: KeyKind = KeyKind.DATA, number: int = 1, byte: int = 7) -> BrandKey:
+    return BrandKey(brand_id, kind, number, "k1", bytes([byte]) * 60, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_brand_without_keys_has_none(store: BrandKeyStore) -> None:
+    assert list(store.find("acme")) == []
+
+
+def test_what_is_added_is_found_unchanged(store: BrandKeyStore) -> None:
+    assert store.add(key()) == key()
+    assert list(store.find("acme")) == [key()]
+
+
+def test_the_first_key_stays_and_the_second_comer_gets_it(store: BrandKeyStore) -> None:
+    store.add(key(byte=1))
+    assert store.add(key(byte=2)) == key(byte=1)
+    assert list(store.find("acme")) == [key(byte=1)]
+
+
+def test_kinds_numbers_and_brands_are_apart(store: BrandKeyStore) -> None:
+    keys = [key(), key(kind=KeyKind.INDEX), key(number=2), key(brand_id="acme-2")]
+    for each in keys:
+        assert store.add(each) == each
+    assert sorted(store.find("acme"), key=repr) == sorted(keys[:3], key=repr)
+    assert list(store.find("acme-2")) == [keys[3]]
+
+
+def test_many_that_add_at_once_all_get_the_same_key(store: BrandKeyStore) -> None:
+    for number in range(1, 11):
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda byte, n=number: store.add(key(number=n, byte=byte)), range(8)))
+        assert len(set(answers)) == 1
+        assert answers[0] in store.find("acme")
