@@ -150,7 +150,7 @@ def decode_attribute(value: str) -> str:
 
 
 def ascii_lower(name: str) -> str:
-    """Lower case as HTML means it: `K` (the Kelvin sign) is not a k."""
+    """Lower case for names that are ASCII; others are never ours and stay (`K`, the Kelvin sign, is not a k)."""
     return name.lower() if name.isascii() else name
 
 
