@@ -57,7 +57,7 @@ class Settings:
     batch_max_wait_seconds: float = 0.1
     reship_after_seconds: float = 20.0
     journal_low_bytes: int = 256 * 1024 * 1024
-    """Free space on the journal's disk below which opens are dropped, and counted; readiness is red at four times it."""
+    """Free space on the journal's disk below which opens are dropped and counted; readiness is red at 4 times it."""
     trusted_proxies: tuple[IpNetwork, ...] = ()
     sentry_dsn: str | None = field(default=None, repr=False)
     environment: str = "local"
@@ -144,11 +144,6 @@ def load_brands_settings(environ: Mapping[str, str] | None = None) -> BrandsSett
     )
     read.finish()
     return settings
-
-
-def environment_value(name: str) -> str | None:
-    """A variable that a file of ours names, as `env:NAME` in brands.yaml does."""
-    return os.environ.get(name)
 
 
 class _Reader:

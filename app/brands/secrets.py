@@ -13,7 +13,7 @@ from pathlib import Path
 from app.lib.files import FileSignature, file_signature
 
 ReadVariable = Callable[[str], str | None]
-"""Gives the value of an environment variable, or None (`config.settings.environment_value`)."""
+"""Gives the value of an environment variable, or None (`config.settings.read_variable`)."""
 
 MAX_SECRET_FILE_BYTES = 4096
 _PREFIX = "whsec_"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.brands import Brand, BrandRegistry, BrandsFileRefused, EndpointRules
-from config.settings import environment_value, load_brands_settings
+from config.settings import load_brands_settings, read_variable
 
 
 @click.group("brands")
@@ -32,7 +32,7 @@ def check(file: Path | None, secrets_dir: Path | None, no_secrets: bool) -> None
         registry = BrandRegistry(
             path,
             secrets_dir or settings.secrets_dir,
-            read_variable=environment_value,
+            read_variable=read_variable,
             rules=EndpointRules(settings.webhook_allow_http, allow_networks=settings.webhook_allow_networks),
             check_secrets=not no_secrets,
         )
