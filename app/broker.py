@@ -6,14 +6,15 @@ What the tasks do is in `tasks`, settings of the connection in `config.celery`.
 from __future__ import annotations
 
 import time
+from typing import Any
 
-import kombu
 from celery import Celery
 from celery.exceptions import CeleryError
+from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from app.errors import BrokerUnavailable
-from config.celery import celery_settings
+from config.celery import WEB_SOCKET_SECONDS, celery_settings
 from config.queues import TaskName
 from config.settings import Settings
 
@@ -65,22 +66,28 @@ class Broker:
         Raises:
             BrokerUnavailable: within about a second.
         """
-        connection = self._app.connection_for_read()
         try:
-            with connection:
-                # The default channel keeps to the transport's few retries; others wait two seconds before the second.
-                channel = connection.default_channel
-                depths = {queue.name: _depth(queue(channel)) for queue in self._app.amqp.queues.values()}
-                if connection.transport.driver_type == "redis":
-                    depths["held"] = int(channel.client.hlen(channel.unacked_key))
-                return depths
+            with self._app.pool.acquire(block=True, timeout=WEB_SOCKET_SECONDS) as connection:
+                try:
+                    return self._count(connection)
+                except self._errors:
+                    # A kept connection may be dead since the last time; it connects anew when it is used again.
+                    return self._count(connection)
         except self._errors as error:
             raise BrokerUnavailable(type(error).__name__) from error
 
+    def _count(self, connection: Connection) -> dict[str, int]:
+        # The default channel keeps to the transport's few retries; others wait two seconds before the second.
+        channel: Any = connection.default_channel  # what kombu declares lacks what the transport adds
+        depths = {queue.name: _depth(channel, queue.name) for queue in self._app.amqp.queues.values()}
+        if connection.transport.driver_type == "redis":
+            depths["held"] = int(channel.client.hlen(channel.unacked_key))
+        return depths
 
-def _depth(queue: kombu.Queue) -> int:
+
+def _depth(channel: Any, queue: str) -> int:
     """Asked through kombu, which knows its key prefix and its list per priority.
 
     By declaring: on Redis an empty queue does not exist, and asking passively looks for it without the prefix.
     """
-    return int(queue.channel.queue_declare(queue.name, durable=True, auto_delete=False).message_count)
+    return int(channel.queue_declare(queue, durable=True, auto_delete=False).message_count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from config.beat import beat_schedule
 from config.queues import QUEUE_OF
@@ -51,7 +51,7 @@ def _messages() -> dict[str, Any]:
     return {
         # The anonymous exchange routes by the queue's name and needs no binding table in Redis: after FLUSHALL
         # running processes publish and consume as before.
-        "task_queues": [Queue(name.value, Exchange(""), routing_key=name.value) for name in QueueName],
+        "task_queues": [_queue(name.value) for name in QueueName],
         "task_routes": {task.value: {"queue": queue.value} for task, queue in QUEUE_OF.items()},
         # A task without a route is a mistake: better an error at the caller than a queue that nobody reads.
         "task_create_missing_queues": False,
@@ -67,6 +67,10 @@ def _messages() -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
     }
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(""), routing_key=name)  # type: ignore[no-untyped-call]  # kombu is half typed
 
 
 def _connection(*, web: bool) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _worker() -> dict[str, Any]:
         "task_acks_late": True,
         # As many tasks taken as can run: none waits in a busy worker while another is idle.
         "worker_prefetch_multiplier": 1,
-        # A task whose child was killed counts as a retry, so a poisoned one ends. With reject_on_worker_lost it does not.
+        # A task whose child was killed counts as a retry, so a poisoned one ends; reject_on_worker_lost has no end.
         "task_retry_on_worker_lost": True,
         "task_soft_time_limit": SOFT_LIMIT_SECONDS,
         "task_time_limit": HARD_LIMIT_SECONDS,

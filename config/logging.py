@@ -25,7 +25,7 @@ from config.scrub import scrub
 from config.settings import Settings
 
 _EVENT = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-_OURS = ("app", "tasks", "config", "local", "benchmarks")
+_OURS = ("app", "tasks", "config", "local", "benchmarks", "telltale")
 _MAX_FIELDS = 20
 _MAX_ITEMS = 20
 _MAX_FRAMES = 12
@@ -40,11 +40,12 @@ def setup_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    # Of those that were there, only the plain kind that libraries put up by themselves goes.
+    root.handlers[:] = [*(kept for kept in root.handlers if type(kept) is not logging.StreamHandler), handler]
     root.setLevel(settings.log_level)
     for name in list(logging.root.manager.loggerDict):
         logger = logging.getLogger(name)
-        logger.handlers[:] = [kept for kept in logger.handlers if isinstance(kept, logging.NullHandler)]
+        logger.handlers[:] = [kept for kept in logger.handlers if type(kept) is not logging.StreamHandler]
         logger.propagate = True
     # Requests are nginx's and the journal's business; here they would be lines full of paths.
     for name in ("werkzeug", "aiohttp.access", "tornado.access"):
@@ -52,9 +53,13 @@ def setup_logging(settings: Settings) -> None:
     logging.captureWarnings(True)
     # Logging prints a record it cannot format, with its values, unless told otherwise.
     logging.raiseExceptions = False
-    sys.excepthook = _log_uncaught
-    threading.excepthook = _log_uncaught_in_thread
-    sys.unraisablehook = _log_unraisable
+    # Only in place of the interpreter's own, which print messages: error reporting and test runners have theirs.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_uncaught_in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _log_unraisable
 
 
 class JsonFormatter(logging.Formatter):

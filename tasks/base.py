@@ -5,6 +5,7 @@ A task is a short function: load, call, save, enqueue. It raises what `app.error
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import random
@@ -16,9 +17,11 @@ from celery import Task, shared_task
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from app.broker import HIDDEN
-from app.errors import PermanentError, TransientError
+from app.errors import PermanentError, StoreUnavailable, TransientError
 from app.lib.log import ERROR, WARNING, log_event, log_failure
 from app.services import Services, build_services
+from app.storage.client import translated
+from config.beat import PERIOD_SECONDS
 from config.queues import TaskName
 from config.settings import load_settings
 
@@ -53,6 +56,8 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
 
     abstract = True
     max_retries = MAX_RETRIES
+    throws = (TaskFailed,)
+    """Reported here already, with more sense: Celery notes it at level INFO and without a trace."""
 
     def apply_async(self, *args: Any, **options: Any) -> Any:
         """As Celery's, with the arguments kept out of headers, events and Flower; retries pass here too."""
@@ -78,7 +83,8 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
         retries = self.request.retries
         fields = {"task": self.name, "task_id": self.request.id, "error": type(error).__name__, "retries": retries}
         if retries >= self.max_retries:
-            log_event(log, ERROR, "task_gave_up", **fields)
+            # A periodic task has no retries: its next tick is one.
+            log_event(log, ERROR if self.max_retries else WARNING, "task_gave_up", **fields)
             raise TaskFailed(type(error).__name__) from None
         log_event(log, WARNING, "task_retried", **fields)
         raise self.retry(exc=TaskFailed(type(error).__name__), countdown=retry_delay(retries)) from None
@@ -87,9 +93,39 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
 def retry_delay(retries: int) -> float:
     """Seconds to wait before retry number `retries` (from 0): doubles, with jitter over the upper half."""
     delay = min(MAX_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**retries)
-    return delay * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, protects nothing
+    return float(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, protects nothing
 
 
 def task(name: TaskName, **options: Any) -> Callable[[Callable[P, None]], Any]:
     """Make a function a task: `@task(TaskName.INGEST_BATCH)`. Options as Celery's, such as `max_retries`."""
     return shared_task(name=name.value, base=TelltaleTask, **options)  # type: ignore[no-any-return]
+
+
+def periodic(name: TaskName) -> Callable[[Callable[[], None]], Any]:
+    """Make a function a task that beat calls: no retries, and one run per tick however many beats there are."""
+
+    def declare(function: Callable[[], None]) -> Any:
+        @functools.wraps(function)
+        def tick() -> None:
+            if first_this_tick(name):
+                function()
+
+        return task(name, max_retries=0)(tick)
+
+    return declare
+
+
+def first_this_tick(name: TaskName) -> bool:
+    """Whether nobody else ran this periodic task just now.
+
+    Only saves work: each periodic task must be right when two run at once, as they do when Redis does not answer.
+    The lock lives for 0.6 periods instead of being named by a slice of time: ticks of one beat jitter around the end of
+    a slice, and a tick would now and then be taken for a second one.
+    """
+    try:
+        with translated():
+            kept_ms = int(PERIOD_SECONDS[name] * 600)
+            return bool(services().redis.set(f"telltale:tick:{name.value}", 1, nx=True, px=kept_ms))
+    except StoreUnavailable as error:
+        log_event(log, WARNING, "tick_lock_unavailable", task=name.value, error=str(error))
+        return True

@@ -10,13 +10,15 @@ from config.celery import celery_settings
 from config.logging import setup_logging
 from config.sentry import setup_sentry
 from config.settings import load_settings
-from tasks.base import services
+from tasks.base import TelltaleTask, services
 
 settings = load_settings()
 
 app = Celery(
     "telltale",
     changes=celery_settings(settings, web=False),
+    # Whatever way a task is declared, it keeps to the rules of tasks/base.py.
+    task_cls=TelltaleTask,
     include=["tasks.ingest", "tasks.webhooks", "tasks.maintenance"],
 )
 
