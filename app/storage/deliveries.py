@@ -26,6 +26,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import ConfigurationError, PermanentError, TelltaleError
+from app.lib.log import WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.storage.client import Document, translated
 from app.storage.endpoint_turns import EndpointTurns
@@ -114,7 +115,7 @@ class Deliveries:
             lease = {"due_at": now + timedelta(seconds=lease_seconds), "token": token}
             self._rows.update_many({"_id": {"$in": ids}, **due}, {"$set": lease})
             won = list(self._rows.find({"_id": {"$in": ids}, "token": token}, {"log": 0}))
-        won.sort(key=lambda row: row["next_attempt_at"])
+        won.sort(key=lambda row: (row["next_attempt_at"], row["_id"]))
         return [delivery for row in won if (delivery := self._open_claimed(row, now)) is not None]
 
     def record_results(self, results: Sequence[tuple[Delivery, Attempt]], *, token: str, now: datetime) -> int:
@@ -146,9 +147,10 @@ class Deliveries:
     def endpoints_due(
         self, now: datetime, limit: int, *, after: tuple[str, str] | None = None
     ) -> list[tuple[str, str]]:
-        """(brand id, endpoint id) of endpoints with due work that nobody has and that do not rest, in their order.
+        """(brand id, endpoint id) of endpoints with due work that nobody has, in their order.
 
-        One index seek per endpoint with waiting work, however much waits.
+        Without those that rest and those that have been woken already. One index seek per endpoint with waiting work,
+        however much waits.
 
         Args:
             after: the last of the page before.
@@ -245,7 +247,7 @@ class Deliveries:
                         "$unset": {"token": "", "due_at": ""},
                     },
                 )
-            _log.warning("delivery_unreadable", extra={"brand_id": row["brand_id"], "delivery_id": row["_id"]})
+            log_event(_log, WARNING, "delivery_unreadable", brand_id=row["brand_id"], delivery_id=row["_id"])
             return None
 
     def _result(self, delivery: Delivery, attempt: Attempt, token: str, now: datetime) -> UpdateOne:
@@ -278,7 +280,7 @@ class Deliveries:
             return Binary(self._sealer.seal(brand_id, _PURPOSE, detail))
         except TelltaleError as error:
             # What a delivery's state is does not depend on its log: without this it would be sent once more.
-            _log.warning("delivery_log_not_sealed", extra={"brand_id": brand_id, "error": type(error).__name__})
+            log_event(_log, WARNING, "delivery_log_not_sealed", brand_id=brand_id, error=type(error).__name__)
             return None
 
     def _to_document(self, delivery: Delivery) -> Document:

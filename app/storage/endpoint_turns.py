@@ -7,8 +7,10 @@ fenced claims in `deliveries`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from pymongo import UpdateOne
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -29,7 +31,9 @@ class EndpointTurns:
         turn = {"until": now + timedelta(seconds=seconds), "token": token}
         with translated():
             try:
-                self._turns.update_one({"_id": key, "until": {"$lte": now}}, {"$set": turn}, upsert=True)
+                self._turns.update_one(
+                    {"_id": key, "until": {"$lte": now}}, {"$set": turn, "$unset": {"woken_until": ""}}, upsert=True
+                )
             except DuplicateKeyError:  # the document is there and its time is not over
                 return False
         return True
@@ -58,12 +62,36 @@ class EndpointTurns:
                 {"_id": _key(brand_id, endpoint_id)}, {"$set": {"until": until}, "$unset": {"token": ""}}, upsert=True
             )
 
+    def mark_woken(self, endpoints: Sequence[tuple[str, str]], *, now: datetime, seconds: float) -> None:
+        """Note that a task for each endpoint is about to be queued, so that no second one is until it has begun.
+
+        The mark ends by itself, because the queue may lose the task.
+        """
+        if not endpoints:
+            return
+        mark = {
+            "$set": {"woken_until": now + timedelta(seconds=seconds)},
+            "$setOnInsert": {"until": now},
+        }
+        with translated():
+            self._turns.bulk_write(
+                [UpdateOne({"_id": _key(*endpoint)}, mark, upsert=True) for endpoint in endpoints], ordered=False
+            )
+
+    def unmark_woken(self, endpoints: Sequence[tuple[str, str]]) -> None:
+        """Take the marks back: the tasks could not be queued."""
+        with translated():
+            self._turns.update_many(
+                {"_id": {"$in": [_key(*endpoint) for endpoint in endpoints]}}, {"$unset": {"woken_until": ""}}
+            )
+
     def taken(self, now: datetime) -> set[tuple[str, str]]:
-        """The endpoints that nobody may take now."""
+        """The endpoints that nobody may take now, or for which a task is queued."""
+        query = {"$or": [{"until": {"$gt": now}}, {"woken_until": {"$gt": now}}]}
         with translated():
             return {
                 (document["_id"]["brand_id"], document["_id"]["endpoint_id"])
-                for document in self._turns.find({"until": {"$gt": now}}, {"_id": 1})
+                for document in self._turns.find(query, {"_id": 1})
             }
 
 

@@ -1,14 +1,15 @@
 """One run of one endpoint: claim what is due, send at most `max_in_flight` at once, record each result, stop in time.
 
-What is due is kept by `app.storage.deliveries`; one request is `transport`; the time of the next try is `schedule`. A run
-ends when nothing is due, when its time budget is over (the rest goes to the end of the queue, so that every endpoint
-gets its turn), or when the endpoint looks dead: then the rest is released untouched and the endpoint rests.
+What is due is kept by `app.storage.deliveries`; one request is `transport`; the time of the next try is `schedule`.
+A run ends when nothing is due, when its time budget is over (the rest goes to the end of the queue, so that every
+endpoint gets its turn), or when the endpoint looks dead: then the rest is released untouched and the endpoint rests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 from collections import Counter, deque
@@ -19,6 +20,7 @@ from typing import Protocol
 
 from app.errors import StoreUnavailable
 from app.lib import clock
+from app.lib.log import WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint
 from app.webhooks.schedule import Random, next_delay, retry_after_seconds
 from app.webhooks.transport import DELIVERED, Sent
@@ -65,7 +67,7 @@ class Policy:
 
     claim_limit: int = 100
     budget_seconds: float = 5.0
-    """No claim after this; requests that have begun still end (their own deadline)."""
+    """No request begins after this, counted from the first claim; those that have begun end by their deadline."""
     stop_after_failures: int = 5
     """In a row: the endpoint looks dead."""
     turn_seconds: float = 10.0
@@ -132,7 +134,7 @@ class _EndpointRun:
         self._claimed: deque[Delivery] = deque()
         self._claiming = asyncio.Lock()
         self._begin_before = 0.0
-        self._claim_before = 0.0
+        self._ends_at = math.inf
         self._stopped = False
         self._fault: StoreUnavailable | None = None
         self._results: asyncio.Queue[tuple[Delivery, Attempt] | None] = asyncio.Queue(_MAX_UNRECORDED)
@@ -149,7 +151,7 @@ class _EndpointRun:
             return Run(busy=True)
         pause = 0.0
         try:
-            await self._work(started)
+            await self._work()
             pause = self._pause(asyncio.get_running_loop().time() - started)
         finally:
             await asyncio.to_thread(turns.end, *self._key, token=self._token, now=clock.now(), pause_seconds=pause)
@@ -159,8 +161,7 @@ class _EndpointRun:
         more = not pause and await asyncio.to_thread(self._ledger.has_due, *self._key, now=clock.now())
         return Run(outcomes=dict(self._outcomes), dead=self._dead, more=more, paused_seconds=pause)
 
-    async def _work(self, started: float) -> None:
-        self._claim_before = started + self._policy.budget_seconds
+    async def _work(self) -> None:
         # Groups, so that a bug in one of them ends the run instead of leaving the others waiting for it.
         async with asyncio.TaskGroup() as helpers:
             recorder = helpers.create_task(self._record())
@@ -184,12 +185,12 @@ class _EndpointRun:
     async def _next(self) -> Delivery | None:
         """The next claimed delivery; claims more when there is none left, None when the run is to end."""
         async with self._claiming:
-            if self._stopped:
-                return None
             now = asyncio.get_running_loop().time()
+            if self._stopped or now >= self._ends_at:
+                return None  # what is still claimed is released when all senders are done
             if self._claimed and now >= self._begin_before:
                 await self._release()  # too late to end within the lease; they are due, and claimed again
-            if not self._claimed and now < self._claim_before:
+            if not self._claimed:
                 await self._claim(now)
             return self._claimed.popleft() if self._claimed else None
 
@@ -206,6 +207,11 @@ class _EndpointRun:
         except StoreUnavailable as error:
             self._fault, self._stopped = error, True
             return
+        if not claimed:
+            self._stopped = True  # nothing is due; the other senders need not ask again
+        if self._ends_at == math.inf:
+            # From the first claim on, so that a slow store cannot use up the budget before anything is sent.
+            self._ends_at = asyncio.get_running_loop().time() + self._policy.budget_seconds
         self._claimed.extend(claimed)
         self._begin_before = now + LEASE_EXTRA_SECONDS - _RECORD_SECONDS
 
@@ -216,7 +222,7 @@ class _EndpointRun:
         try:
             await asyncio.to_thread(self._ledger.release, rest, token=self._token)
         except StoreUnavailable:
-            _log.warning("webhook_release_failed", extra={"count": len(rest), "brand_id": self._key[0]})
+            log_event(_log, WARNING, "webhook_release_failed", count=len(rest), brand_id=self._key[0])
 
     def _note(self, sent: Sent) -> None:
         attempt = sent.attempt
@@ -227,7 +233,10 @@ class _EndpointRun:
         self._failures_in_a_row += 1
         if attempt.status in (429, 503):
             self._asked_pause = max(self._asked_pause, retry_after_seconds(sent.retry_after, clock.now()))
-        if self._failures_in_a_row >= self._policy.stop_after_failures or self._asked_pause:
+        # One request that hangs ends the run: what was begun beside it ends about now, anything begun later would hold
+        # this worker for a second deadline. If the endpoint is well, the rest is simply claimed by its next run.
+        hangs = attempt.outcome in ("timeout", "connect")
+        if hangs or self._failures_in_a_row >= self._policy.stop_after_failures or self._asked_pause:
             self._stopped = True
 
     def _pause(self, elapsed: float) -> float:
@@ -261,14 +270,14 @@ class _EndpointRun:
             except StoreUnavailable as error:
                 self._stopped = True
                 if wait is None:
-                    # The brand has them and we cannot say so. Their leases end, and they are sent again: same id and bytes.
+                    # The brand has them and we cannot say so: sent again when their leases end, same id and bytes.
                     self._fault = error
-                    _log.warning("webhook_results_not_stored", extra={"count": len(results), "brand_id": self._key[0]})
+                    log_event(_log, WARNING, "webhook_results_not_stored", count=len(results), brand_id=self._key[0])
                     return
                 await asyncio.sleep(wait)
                 continue
             if stored < len(results):
-                _log.warning("webhook_lease_lost", extra={"count": len(results) - stored, "brand_id": self._key[0]})
+                log_event(_log, WARNING, "webhook_lease_lost", count=len(results) - stored, brand_id=self._key[0])
             return
 
     async def _keep_turn(self) -> None:

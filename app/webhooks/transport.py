@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from app.lib import clock
+from app.lib.log import INFO, log_event
 from app.models.delivery import Attempt, Delivery, Endpoint
 from app.webhooks.address_guard import AddressGuard, BlockedAddress, GuardedResolver
 from app.webhooks.signing import sign
@@ -128,8 +129,8 @@ class Sender:
         except Exception as error:  # noqa: BLE001 - whatever a hostile server provokes is an outcome, not a crash
             outcome = failure_class(error)
             if outcome == "protocol":
-                _log.info(
-                    "webhook_protocol_failure", extra={"error": type(error).__name__, "brand_id": delivery.brand_id}
+                log_event(
+                    _log, INFO, "webhook_protocol_failure", error=type(error).__name__, brand_id=delivery.brand_id
                 )
         attempt = Attempt(
             number=delivery.attempts + 1,
@@ -175,7 +176,7 @@ class Sender:
 
 
 def failure_class(error: BaseException) -> str:
-    """The class under which a failure is logged and shown. The order matters: aiohttp's errors inherit from each other."""
+    """The class under which a failure is logged and shown. Order matters: aiohttp's errors inherit from each other."""
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddress):
         return "blocked_address"
     if isinstance(error, aiohttp.InvalidUrlClientError):
