@@ -34,13 +34,9 @@ class Broker:
         self._app = Celery("telltale", set_as_current=False, changes=celery_settings(settings, web=True))
         self._closed_until = 0.0
         transport = self._app.connection_for_write().transport
-        self._errors: tuple[type[Exception], ...] = (
-            KombuError,
-            CeleryError,
-            OSError,
-            *transport.connection_errors,
-            *transport.channel_errors,
-        )
+        failures = {KombuError, CeleryError, OSError, *transport.connection_errors, *transport.channel_errors}
+        # kombu counts KeyError among them for its consumers' sake; here it would be a mistake of ours.
+        self._errors: tuple[type[Exception], ...] = tuple(failures - {KeyError})
 
     def enqueue(self, task: TaskName, *args: JSON) -> None:
         """Put a task into its queue.

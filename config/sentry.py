@@ -53,7 +53,8 @@ def setup_sentry(settings: Settings, *, transport: Any = None) -> bool:
             FlaskIntegration(transaction_style="endpoint"),
             ThreadingIntegration(propagate_scope=False),
         ],
-        send_default_pii=False,
+        # send_default_pii stays at its default, false: naming it is deprecated, and its successor, data_collection,
+        # turns the scrubber off when it is set.
         include_local_variables=False,
         include_source_context=False,
         max_request_body_size="never",
