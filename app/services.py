@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
-import redis
 from pymongo.database import Database
+from redis import Redis
 
 from app.brands import BrandRegistry, EndpointRules
 from app.broker import Broker
@@ -81,11 +81,11 @@ class Services:
         return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role])
 
     @cached_property
-    def redis(self) -> redis.Redis:
+    def redis(self) -> Redis:
         return connect_redis(self.settings.redis_url, timeout_seconds=_REDIS_SECONDS[self.role])
 
     @cached_property
-    def cache(self) -> redis.Redis:
+    def cache(self) -> Redis:
         return connect_redis(self.settings.cache_url, timeout_seconds=_REDIS_SECONDS[self.role])
 
     @cached_property
@@ -173,7 +173,7 @@ class Services:
         )
 
     def endpoints_of(self, brand_ids: set[str]) -> dict[str, list[Endpoint]]:
-        """Every endpoint of some brands, from brands.yaml and from the API: one query, so a new one is heard at once."""
+        """Every endpoint of some brands, from brands.yaml and the API: one query, so a new one is heard at once."""
         stored = self.endpoints.for_brands(brand_ids)
         found: dict[str, list[Endpoint]] = {}
         for brand_id in brand_ids:

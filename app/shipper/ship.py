@@ -1,4 +1,4 @@
-"""Cuts segments into batches, ships them, ships them again until their marker is in MongoDB, then deletes the segment.
+"""Cuts segments into batches, ships them until their marker is in MongoDB, then deletes the segment.
 
 The broker may lose a message (Redis does, under `kill -9`), a worker may die: only a marker ends a batch's wait. A batch is
 shipped again later and later, and only while the queue is short, so a dead worker does not fill the broker.
@@ -93,7 +93,7 @@ class Shipper:
         self.reshipped = 0
 
     def step(self) -> int:
-        """One turn: find segments, cut and ship what is due, confirm, sync, delete. Answers how many batches were cut."""
+        """One turn: find segments, cut and ship what is due, confirm, sync, delete. Answers how many were cut."""
         now = self._now()
         self._discover()
         planned = self._plan(now)

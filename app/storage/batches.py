@@ -8,9 +8,8 @@ rollups + the counts still on markers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from bson import Int64
 from pymongo import IndexModel, UpdateOne
@@ -19,22 +18,10 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.lib import clock
+from app.models.count import CountKey
 from app.storage.client import Document, translated
 
 _KEPT = timedelta(days=14)
-
-
-class CountKey(NamedTuple):
-    """What events are counted by. `first` splits unique from repeated; `day` is the UTC date of the hit."""
-
-    brand_id: str
-    campaign_id: str
-    """Empty when the message has none."""
-    day: str
-    kind: str
-    verdict: str
-    counted: bool
-    first: bool
 
 
 class Batches:
@@ -109,7 +96,7 @@ class Batches:
         return len(ids)
 
     def figures(self, brand_id: str) -> Counter[CountKey]:
-        """Everything counted for a brand: rollups and markers of one moment (a snapshot), so nothing is seen twice."""
+        """Everything counted for a brand: rollups and markers of one moment, so nothing is seen twice."""
         totals: Counter[CountKey] = Counter()
         with translated(), self._database.client.start_session(snapshot=True) as session:
             for row in self._rollups.find({"b": brand_id}, session=session):
@@ -125,11 +112,6 @@ class Batches:
         with translated():
             oldest = self._batches.find_one({"open": {"$exists": True}}, {"open": 1}, sort=[("open", 1)])
             return self._batches.count_documents({"open": {"$exists": True}}), oldest["open"] if oldest else None
-
-
-def add_up(keys: Iterable[CountKey]) -> Counter[CountKey]:
-    """The counts of one batch."""
-    return Counter(keys)
 
 
 def _increment(key: CountKey, number: int) -> UpdateOne:

@@ -89,7 +89,7 @@ class BlockCache:
             return  # MongoDB answers instead; the cache is an optimisation.
         for copy in copies:
             if copy is not None:
-                self._remember(self._blocks.from_document(bson.decode(copy, _CODEC)))
+                self._remember(self._blocks.from_document(bson.decode(bytes(copy), _CODEC)))
 
     def _from_mongo(self, number: int) -> Block | None:
         document = self._blocks.find_document(number)

@@ -52,4 +52,4 @@ def store_id(database: Database[Document]) -> str:
             upsert=True,
             return_document=True,
         )
-    return str(found["name"])
+    return str((found or {})["name"])

@@ -84,7 +84,7 @@ class Numbers:
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
-        high = int(mark["next"])
+        high = int(mark["next"]) if mark else 0
         if high > self._limit:
             raise ValueError("no numbers are left")
         return high - size, high

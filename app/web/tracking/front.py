@@ -47,7 +47,7 @@ class Unsubscribes(Protocol):
 
 
 class CountHit(Protocol):
-    """Counts an answer for `/metrics`: kind and outcome (`recorded`, `unknown`, `unavailable`, `not_allowed`, `dropped`)."""
+    """Counts an answer for `/metrics`: kind, and `recorded`, `unknown`, `unavailable`, `not_allowed`, `dropped`, `page`."""
 
     def __call__(self, kind: str, outcome: str) -> None: ...
 
