@@ -1,4 +1,4 @@
-"""A brand's API key: what is kept of it, what it may do, and the text that is shown once. Stored by `app.storage.api_keys`."""
+"""A brand's API key: what is kept of it, what it may do, the text shown once. Stored by `app.storage.api_keys`."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ _PAGE = """<!doctype html>
 <h3><span class="verb">{{ op.method }}</span><code>{{ op.path }}</code></h3>
 <p>{{ op.summary }}. {{ op.description }}</p>
 {% if op.parameters %}<table><tr><th scope="col">Parameter</th><th scope="col">In</th><th scope="col">About</th></tr>
-{% for p in op.parameters %}<tr><td><code>{{ p.name }}</code></td><td>{{ p.in }}</td><td>{{ p.description or "" }}
-{% if p.schema.enum %}<span class="quiet">{{ p.schema.enum | join(", ") }}</span>{% endif %}</td></tr>{% endfor %}
+{% for p in op.parameters %}<tr><td><code>{{ p.name }}</code></td><td>{{ p.in }}</td><td>{{ p.description }}
+<span class="quiet">{{ p.choices | join(", ") }}</span></td></tr>{% endfor %}
 </table>{% endif %}
 <p class="quiet">{% if op.request %}Body: <a href="#schema-{{ op.request }}">{{ op.request }}</a>. {% endif %}
 Answer: {{ op.status }}{% if op.response %},
@@ -105,7 +105,10 @@ def _operations(document: Json) -> list[Json]:
             "path": path,
             "summary": described["summary"],
             "description": described["description"],
-            "parameters": [{"description": "", **parameter} for parameter in described.get("parameters", ())],
+            "parameters": [
+                {"description": "", **parameter, "choices": parameter["schema"].get("enum", ())}
+                for parameter in described.get("parameters", ())
+            ],
             "request": _name(described.get("requestBody", {}).get("content", {})),
             "status": next(iter(described["responses"])),
             "response": _name(next(iter(described["responses"].values())).get("content", {})),

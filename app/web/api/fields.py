@@ -29,7 +29,7 @@ class Schema(BaseModel):
 
 
 class Answer(BaseModel):
-    """Base of what we send: answers are plain dictionaries, these classes describe them, and tests hold both together."""
+    """Base of what we send. Answers are plain dictionaries, these classes describe them, tests hold both together."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +77,7 @@ Moment = Annotated[str, StringConstraints(max_length=40), AfterValidator(_moment
 
 
 def metadata_bytes(*parts: dict[str, str]) -> int:
-    """What metadata counts against `MAX_METADATA_BYTES`: keys and values in UTF-8; a later part replaces an earlier one."""
+    """What metadata counts against `MAX_METADATA_BYTES`: keys and values in UTF-8; later parts replace earlier ones."""
     merged: dict[str, str] = {}
     for part in parts:
         merged |= part

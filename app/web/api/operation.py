@@ -1,4 +1,4 @@
-"""What a call under `/v1` is, and what its handler gets and gives. `dispatch` runs it, `app.web.openapi` describes it."""
+"""What a call under `/v1` is, what its handler gets and gives. `dispatch` runs it, `app.web.openapi` describes it."""
 
 from __future__ import annotations
 
