@@ -177,6 +177,9 @@ def _to_ascii(text: str) -> str:
     """Unicode to A-labels; existing A-labels must be the canonical form of something."""
     try:
         if not text.isascii():
+            # Soft hyphens, zero-width spaces and the like are dropped by look-up: `e<ZWSP>vil` would become `evil`.
+            if any(not idna.uts46_remap(char, std3_rules=False) for char in text):
+                raise ValueError("has a host with invisible characters")
             return idna.encode(text, uts46=True).decode("ascii").lower()
         lowered = text.lower()
         for label in lowered.split("."):
