@@ -22,7 +22,7 @@ from app.webhooks.delivery import Policy, Run
 from app.webhooks.delivery import deliver_endpoint as run_endpoint
 from app.webhooks.transport import DELIVERED, Sender
 from config.queues import TaskName
-from tasks.base import services, task
+from tasks.base import periodic, services, task
 
 WAKE_PAGE = 500
 WOKEN_SECONDS = 15.0
@@ -62,7 +62,7 @@ def deliver_endpoint(brand_id: str, endpoint_id: str) -> None:
         app.broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
 
 
-@task(TaskName.WAKE_DUE_ENDPOINTS)
+@periodic(TaskName.WAKE_DUE_ENDPOINTS)
 def wake_due_endpoints() -> None:
     """Queue one task for each endpoint with due work: retries, and everything after the broker has lost its queues."""
     app, now = services(), clock.now()
@@ -89,13 +89,10 @@ async def _deliver(app: Services, endpoint: Endpoint) -> Run:
 
 def _find(app: Services, brand_id: str, endpoint_id: str) -> Endpoint | None:
     """The endpoint as it is now, with the operator's ceiling on its deadline; None when nothing can be sent to it."""
-    endpoint, disabled = None, False
-    if endpoint_id.startswith(ID_PREFIX):
-        stored = app.endpoints.get(brand_id, endpoint_id)
-        if stored is not None:
-            endpoint, disabled = stored.endpoint, stored.disabled
-    elif (brand := app.brands.by_id(brand_id)) is not None:
-        endpoint = next((known for known in brand.endpoints if known.id == endpoint_id), None)
+    brand, disabled = app.brands.by_id(brand_id), False
+    endpoint = next((known for known in (brand.endpoints if brand else ()) if known.id == endpoint_id), None)
+    if endpoint is None and (stored := app.endpoints.get(brand_id, endpoint_id)) is not None:
+        endpoint, disabled = stored.endpoint, stored.disabled
     if endpoint is not None and not disabled:
         deadline = min(endpoint.deadline_seconds, app.settings.webhook_deadline_seconds)
         return replace(endpoint, deadline_seconds=deadline)

@@ -7,56 +7,35 @@ has it, so one indexed comparison finds both what is due and what a killed worke
 `token`; a result is stored only under that token.
 
 The log of attempts lies in the row (at most 12): result and log are one write, so no crash can separate them, and they
-expire together. Bodies, URLs and answers are sealed. Shard key: `{endpoint_id: 1, _id: 1}`, which keeps a claim on few
-shards and a flooding endpoint splittable.
+expire together. Bodies, URLs and answers are sealed (`delivery_rows`). Shard key: `{endpoint_id: 1, _id: 1}`, which
+keeps a claim on few shards and a flooding endpoint splittable.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-import orjson
-from bson import Binary, MaxKey
-from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from bson import MaxKey
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from app.errors import ConfigurationError, PermanentError, TelltaleError
+from app.errors import ConfigurationError, PermanentError
 from app.lib.log import WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.storage.client import Document, translated
+from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, Sealer
+from app.storage.delivery_rows import DeliveryRecord as DeliveryRecord  # noqa: PLC0414 - for readers of this collection
 from app.storage.endpoint_turns import EndpointTurns
 from app.storage.messages import only_duplicates
 
-MAX_LOG = 12
-KEPT_FOR = timedelta(days=30)
-"""Delivered and dead rows; as long as they can be replayed."""
-_PURPOSE = "delivery"
 _log = logging.getLogger(__name__)
 _DUE = "due"
 _PENDING = DeliveryState.PENDING.value
 _DEAD = DeliveryState.DEAD.value
-
-
-class Sealer(Protocol):
-    """What `app.privacy.Keyring` offers: authenticated encryption under a brand's key."""
-
-    def seal(self, brand_id: str, purpose: str, plaintext: bytes) -> bytes: ...
-    def open(self, brand_id: str, purpose: str, sealed: bytes) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRecord:
-    """A delivery with the log of its attempts, oldest first."""
-
-    delivery: Delivery
-    log: tuple[Attempt, ...]
-    leased: bool
-    """A worker has it right now (or had it when it was killed)."""
 
 
 class Deliveries:
@@ -80,12 +59,12 @@ class Deliveries:
 
     def __init__(self, database: Database[Document], sealer: Sealer) -> None:
         self._rows = database[self.COLLECTION]
-        self._sealer = sealer
+        self._convert = DeliveryRows(sealer)
         self.turns = EndpointTurns(database)
 
     def insert_many(self, deliveries: Iterable[Delivery]) -> int:
         """Store new deliveries; those that are there already stay as they are. Answers how many were new."""
-        documents = [self._to_document(delivery) for delivery in deliveries]
+        documents = [self._convert.to_document(delivery) for delivery in deliveries]
         if not documents:
             return 0
         with translated():
@@ -127,7 +106,7 @@ class Deliveries:
             return 0
         with translated():
             return self._rows.bulk_write(
-                [self._result(delivery, attempt, token, now) for delivery, attempt in results], ordered=False
+                [self._convert.result(delivery, attempt, token, now) for delivery, attempt in results], ordered=False
             ).matched_count
 
     def release(self, deliveries: Sequence[Delivery], *, token: str) -> None:
@@ -212,13 +191,13 @@ class Deliveries:
             query["state"] = state.value
         with translated():
             rows = list(self._rows.find(query, {"body": 0, "log.detail": 0}).sort("_id", DESCENDING).limit(limit))
-        return [self._to_record(row) for row in rows]
+        return [self._convert.to_record(row) for row in rows]
 
     def find(self, brand_id: str, delivery_id: str) -> DeliveryRecord | None:
         """One delivery with everything that is known of it."""
         with translated():
             row = self._rows.find_one({"_id": delivery_id, "brand_id": brand_id})
-        return None if row is None else self._to_record(row)
+        return None if row is None else self._convert.to_record(row)
 
     def counts_by_state(self) -> dict[DeliveryState, int]:
         """How many rows are in which state. Waiting and dead ones are counted, delivered ones are what remains."""
@@ -235,7 +214,7 @@ class Deliveries:
     def _open_claimed(self, row: Document, now: datetime) -> Delivery | None:
         """A claimed row, or None after closing one whose body cannot be opened: it would come up again for ever."""
         try:
-            return self._to_delivery(row)
+            return self._convert.to_delivery(row)
         except ConfigurationError:
             raise  # a master key is missing: the operator's to mend, no reason to give anything up
         except PermanentError:
@@ -249,83 +228,3 @@ class Deliveries:
                 )
             log_event(_log, WARNING, "delivery_unreadable", brand_id=row["brand_id"], delivery_id=row["_id"])
             return None
-
-    def _result(self, delivery: Delivery, attempt: Attempt, token: str, now: datetime) -> UpdateOne:
-        changes: dict[str, Any] = {"state": delivery.state.value, "attempts": delivery.attempts}
-        gone = {"token": ""}
-        if delivery.state is DeliveryState.PENDING:
-            changes["next_attempt_at"] = changes["due_at"] = delivery.next_attempt_at
-        else:
-            changes["expire_at"] = now + KEPT_FOR
-            gone["due_at"] = ""
-        entry: dict[str, Any] = {
-            "number": attempt.number,
-            "started_at": attempt.started_at,
-            "seconds": attempt.seconds,
-            "outcome": attempt.outcome,
-        }
-        detail = self._seal_detail(delivery.brand_id, attempt)
-        if detail is not None:
-            entry["detail"] = detail
-        if attempt.status is not None:
-            entry["status"] = attempt.status
-        return UpdateOne(
-            {"_id": delivery.id, "token": token, "state": _PENDING},
-            {"$set": changes, "$unset": gone, "$push": {"log": {"$each": [entry], "$slice": -MAX_LOG}}},
-        )
-
-    def _seal_detail(self, brand_id: str, attempt: Attempt) -> Binary | None:
-        detail = orjson.dumps({"url": attempt.url, "response": attempt.response})
-        try:
-            return Binary(self._sealer.seal(brand_id, _PURPOSE, detail))
-        except TelltaleError as error:
-            # What a delivery's state is does not depend on its log: without this it would be sent once more.
-            log_event(_log, WARNING, "delivery_log_not_sealed", brand_id=brand_id, error=type(error).__name__)
-            return None
-
-    def _to_document(self, delivery: Delivery) -> Document:
-        return {
-            "_id": delivery.id,
-            "brand_id": delivery.brand_id,
-            "endpoint_id": delivery.endpoint_id,
-            "event_type": delivery.event_type,
-            "body": Binary(self._sealer.seal(delivery.brand_id, _PURPOSE, delivery.body)),
-            "created_at": delivery.created_at,
-            "next_attempt_at": delivery.next_attempt_at,
-            "due_at": delivery.next_attempt_at,
-            "attempts": delivery.attempts,
-            "state": delivery.state.value,
-        }
-
-    def _to_delivery(self, row: Document) -> Delivery:
-        brand_id = row["brand_id"]
-        return Delivery(
-            id=row["_id"],
-            endpoint_id=row["endpoint_id"],
-            brand_id=brand_id,
-            event_id=row["_id"].partition(":")[0],
-            event_type=row["event_type"],
-            body=self._sealer.open(brand_id, _PURPOSE, bytes(row["body"])) if "body" in row else b"",
-            created_at=row["created_at"],
-            next_attempt_at=row["next_attempt_at"],
-            attempts=row["attempts"],
-            state=DeliveryState(row["state"]),
-        )
-
-    def _to_record(self, row: Document) -> DeliveryRecord:
-        log = tuple(self._to_attempt(row["brand_id"], entry) for entry in row.get("log", ()))
-        return DeliveryRecord(delivery=self._to_delivery(row), log=log, leased="token" in row)
-
-    def _to_attempt(self, brand_id: str, entry: Document) -> Attempt:
-        detail: dict[str, str] = {}
-        if "detail" in entry:
-            detail = orjson.loads(self._sealer.open(brand_id, _PURPOSE, bytes(entry["detail"])))
-        return Attempt(
-            number=entry["number"],
-            started_at=entry["started_at"],
-            seconds=entry["seconds"],
-            outcome=entry["outcome"],
-            status=entry.get("status"),
-            url=detail.get("url", ""),
-            response=detail.get("response", ""),
-        )

@@ -19,7 +19,8 @@ from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.privacy.keyring import Keyring
 from app.privacy.memory import MemoryBrandKeys
 from app.storage.client import connect
-from app.storage.deliveries import MAX_LOG, Deliveries
+from app.storage.deliveries import Deliveries
+from app.storage.delivery_rows import MAX_LOG
 from config.settings import Settings
 
 MakeDeliveries = Callable[..., list[Delivery]]

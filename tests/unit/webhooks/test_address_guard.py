@@ -122,7 +122,9 @@ def test_the_operator_opens_and_closes_networks() -> None:
 def test_nothing_allowed_is_private_by_pythons_own_table(address: Any) -> None:
     if AddressGuard().allows(str(address)):
         mapped = getattr(address, "ipv4_mapped", None) or address
-        assert not (mapped.is_private or mapped.is_loopback or mapped.is_link_local)
+        assert not mapped.is_private
+        assert not mapped.is_loopback
+        assert not mapped.is_link_local
         assert not mapped.is_multicast
 
 
