@@ -20,6 +20,7 @@ _RFC3339 = re.compile(
 _MAX_AHEAD = timedelta(minutes=5)
 
 MAX_METADATA_BYTES = 2048
+MAX_METADATA_KEY = 64
 
 
 class Schema(BaseModel):
@@ -44,7 +45,7 @@ Reference = Annotated[str, plain_text(most=128)]
 Name = Annotated[str, plain_text(most=200)]
 Address = Annotated[str, plain_text(most=254)]
 Url = Annotated[str, plain_text(most=2048)]
-MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_METADATA_KEY)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_METADATA_KEY, pattern=_METADATA_KEY)]
 MetadataValue = Annotated[str, StringConstraints(max_length=MAX_METADATA_BYTES, pattern=_PLAIN)]
 Metadata = dict[MetadataKey, MetadataValue]
 

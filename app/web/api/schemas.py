@@ -10,6 +10,7 @@ from app.messages.addresses import check_address
 from app.models.block import Channel
 from app.web.api.fields import (
     MAX_METADATA_BYTES,
+    MAX_METADATA_KEY,
     Address,
     Answer,
     Metadata,
@@ -38,7 +39,11 @@ def _small(metadata: dict[str, str]) -> dict[str, str]:
 SmallMetadata = Annotated[
     Metadata,
     AfterValidator(_small),
-    Field(description="String to string, 2 KiB together; keys do not begin with `$` and have no `.`."),
+    Field(
+        description="String to string, 2 KiB together; keys do not begin with `$` and have no `.`.",
+        # What pydantic checks but does not write for the keys of a dict.
+        json_schema_extra={"additionalProperties": False, "propertyNames": {"maxLength": MAX_METADATA_KEY}},
+    ),
 ]
 
 
