@@ -12,8 +12,6 @@ from app.lib import clock
 from app.models.api_key import ApiKey, Scope, digest_of, new_token, scope_names, token_text
 from app.storage.client import Document, translated
 
-_TOUCH_EVERY = timedelta(minutes=1)
-"""`last_used_at` is this coarse: a key in heavy use costs one write a minute."""
 _LIST_LIMIT = 10_000
 _ID_TRIES = 3
 
@@ -68,13 +66,11 @@ class ApiKeys:
             )
             return found.matched_count == 1 or self._keys.find_one({"_id": {"$eq": key_id}}, {"_id": 1}) is not None
 
-    def touch(self, key: ApiKey, at: datetime) -> None:
-        """Remember that the key was used, at most once a minute."""
-        if key.last_used_at is not None and at - key.last_used_at < _TOUCH_EVERY:
-            return
-        unused_since = {"$or": [{"last_used_at": None}, {"last_used_at": {"$lte": at - _TOUCH_EVERY}}]}
+    def touch(self, key_id: str, at: datetime, *, unused_for: timedelta) -> None:
+        """Remember that the key was used, unless that was noted less than `unused_for` ago."""
+        unused_since = {"$or": [{"last_used_at": None}, {"last_used_at": {"$lte": at - unused_for}}]}
         with translated():
-            self._keys.update_one({"_id": {"$eq": key.id}, **unused_since}, {"$set": {"last_used_at": at}})
+            self._keys.update_one({"_id": {"$eq": key_id}, **unused_since}, {"$set": {"last_used_at": at}})
 
 
 def _document(key: ApiKey) -> Document:

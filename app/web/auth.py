@@ -6,7 +6,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.errors import Forbidden, Unauthenticated
@@ -15,6 +16,8 @@ from app.models.api_key import ApiKey, Scope, digest_of, parse_token
 
 CACHE_SECONDS = 3.0
 """A revoked key works at most this long in a process that knows it."""
+TOUCH_EVERY = timedelta(minutes=1)
+"""`last_used_at` is this coarse: a key in heavy use costs one write a minute."""
 _CACHED_KEYS = 1024
 
 
@@ -22,7 +25,7 @@ class KeyStore(Protocol):
     """What this file needs of `app.storage.api_keys.ApiKeys`."""
 
     def find(self, key_id: str) -> ApiKey | None: ...
-    def touch(self, key: ApiKey, at: datetime) -> None: ...
+    def touch(self, key_id: str, at: datetime, *, unused_for: timedelta) -> None: ...
 
 
 class Authenticator:
@@ -76,7 +79,14 @@ class Authenticator:
 
     def used(self, key: ApiKey) -> None:
         """Note that a key was used; a write at most once a minute and key."""
-        self._keys().touch(key, clock.now())
+        now = clock.now()
+        if key.last_used_at is not None and now - key.last_used_at < TOUCH_EVERY:
+            return
+        self._keys().touch(key.id, now, unused_for=TOUCH_EVERY)
+        with self._lock:
+            remembered = self._known.get(key.id)
+            if remembered is not None:
+                self._known[key.id] = (remembered[0], replace(remembered[1], last_used_at=now))
 
 
 def require(key: ApiKey, scope: Scope) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from app.errors import Forbidden, Unauthenticated
 from app.lib import clock
 from app.models.api_key import ApiKey, Scope, digest_of, new_token, parse_scopes, parse_token, token_text
-from app.web.auth import CACHE_SECONDS, Authenticator, require
+from app.web.auth import CACHE_SECONDS, TOUCH_EVERY, Authenticator, require
 
 
 class OneKey:
@@ -22,6 +22,7 @@ class OneKey:
             key_id, "alder", "test", frozenset({Scope.EVENTS_READ}), digest_of(self.secret), clock.now()
         )
         self.asked = 0
+        self.touched: list[datetime] = []
 
     @property
     def header(self) -> str:
@@ -31,8 +32,9 @@ class OneKey:
         self.asked += 1
         return self.key if key_id == self.key.id else None
 
-    def touch(self, key: ApiKey, at: datetime) -> None:
-        raise AssertionError("not asked for")
+    def touch(self, key_id: str, at: datetime, *, unused_for: timedelta) -> None:
+        assert key_id == self.key.id
+        self.touched.append(at)
 
 
 def test_a_token_survives_its_text_and_nothing_else_is_one() -> None:
@@ -104,6 +106,17 @@ def test_the_store_is_asked_once_in_a_while_and_made_up_ids_are_not_remembered()
             authenticator.authenticate("Bearer " + token_text(new_token()[0], store.secret))
     authenticator.authenticate(store.header)
     assert store.asked == 3001
+
+
+def test_many_calls_in_a_minute_are_noted_with_one_write() -> None:
+    store = OneKey()
+    authenticator = Authenticator(lambda: store, monotonic=lambda: 1.0)
+    for _ in range(50):
+        authenticator.used(authenticator.authenticate(store.header))
+    assert len(store.touched) == 1
+    store.key = replace(store.key, last_used_at=clock.now() - TOUCH_EVERY)
+    authenticator.used(store.key)
+    assert len(store.touched) == 2
 
 
 def test_a_scope_that_is_missing_is_forbidden() -> None:
