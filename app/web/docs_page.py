@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#1f6feb}
@@ -40,9 +41,9 @@ _PAGE = """<!doctype html>
 <h2>Calls</h2>
 {% for op in operations %}<section class="op" id="{{ op.id }}">
 <h3><span class="verb">{{ op.method }}</span><code>{{ op.path }}</code></h3>
-<p>{{ op.summary }}. {{ op.description }}</p>
+<p>{{ op.summary }}. {{ op.description | code }}</p>
 {% if op.parameters %}<table><tr><th scope="col">Parameter</th><th scope="col">In</th><th scope="col">About</th></tr>
-{% for p in op.parameters %}<tr><td><code>{{ p.name }}</code></td><td>{{ p.in }}</td><td>{{ p.description }}
+{% for p in op.parameters %}<tr><td><code>{{ p.name }}</code></td><td>{{ p.in }}</td><td>{{ p.description | code }}
 <span class="quiet">{{ p.choices | join(", ") }}</span></td></tr>{% endfor %}
 </table>{% endif %}
 <p class="quiet">{% if op.request %}Body: <a href="#schema-{{ op.request }}">{{ op.request }}</a>. {% endif %}
@@ -51,17 +52,17 @@ Answer: {{ op.status }}{% if op.response %},
 </section>{% endfor %}
 <h2 id="schemas">Schemas</h2>
 {% for schema in schemas %}<section class="op" id="schema-{{ schema.name }}"><h3>{{ schema.name }}</h3>
-{% if schema.description %}<p>{{ schema.description }}</p>{% endif %}
+{% if schema.description %}<p>{{ schema.description | code }}</p>{% endif %}
 <table><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">About</th></tr>
 {% for field in schema.fields %}<tr><td><code>{{ field.name }}</code>{{ "" if field.required else " ?" }}</td>
 <td>{{ field.type }}{% if field.link %}
-<a href="#schema-{{ field.link }}">{{ field.link }}</a>{% endif %}</td><td>{{ field.description }}</td></tr>{% endfor %}
+<a href="#schema-{{ field.link }}">{{ field.link }}</a>{% endif %}</td><td>{{ field.description | code }}</td></tr>{% endfor %}
 </table><details><summary>JSON Schema</summary><pre><code>{{ schema.json }}</code></pre></details></section>{% endfor %}
 <h2 id="problems">Errors</h2>
 <p>Errors are problem documents (RFC 9457); <code>code</code> is for programs and never renamed.</p>
 <table><tr><th scope="col">Code</th><th scope="col">Meaning</th></tr>
 {% for code, meaning in codes.items() %}<tr id="{{ code }}"><td><code>{{ code }}</code></td>
-<td>{{ meaning }}</td></tr>{% endfor %}</table>
+<td>{{ meaning | code }}</td></tr>{% endfor %}</table>
 </body></html>
 """
 
@@ -78,6 +79,8 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+_CODE = re.compile(r"`([^`]+)`")
+
 Json = dict[str, Any]
 
 
@@ -85,6 +88,7 @@ def render(document: Json, codes: dict[str, str], *, document_url: str) -> str:
     """The page for an OpenAPI document."""
     # The style must stay byte for byte what its hash in the policy says; everything else is escaped.
     environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["code"] = _with_code
     return environment.from_string(_PAGE).render(
         info=document["info"],
         openapi=document["openapi"],
@@ -95,6 +99,11 @@ def render(document: Json, codes: dict[str, str], *, document_url: str) -> str:
         schemas=[_schema(name, schema) for name, schema in document["components"]["schemas"].items()],
         codes=codes,
     )
+
+
+def _with_code(text: str) -> Markup:
+    """`this` as code; everything else is text."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped first
 
 
 def _operations(document: Json) -> list[Json]:

@@ -126,9 +126,7 @@ def _responses(operation: Operation, refs: dict[type[BaseModel], Json]) -> Json:
 
 
 def _problem_statuses(operation: Operation) -> list[int]:
-    found = {401, 403, 500, 503}
-    if operation.query is not None or operation.mutating:
-        found.add(400)
+    found = {400, 401, 403, 500, 503}
     if "{" in operation.path:
         found.add(404)
     if operation.mutating:

@@ -52,7 +52,7 @@ def test_every_route_under_v1_is_in_the_document_and_the_other_way_round(
 def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
-            assert {"401", "403", "500", "503"} <= operation["responses"].keys()
+            assert {"400", "401", "403", "500", "503"} <= operation["responses"].keys()
             assert operation["operationId"]
             assert operation["summary"]
 
