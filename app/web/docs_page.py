@@ -56,7 +56,8 @@ Answer: {{ op.status }}{% if op.response %},
 <table><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">About</th></tr>
 {% for field in schema.fields %}<tr><td><code>{{ field.name }}</code>{{ "" if field.required else " ?" }}</td>
 <td>{{ field.type }}{% if field.link %}
-<a href="#schema-{{ field.link }}">{{ field.link }}</a>{% endif %}</td><td>{{ field.description | code }}</td></tr>{% endfor %}
+<a href="#schema-{{ field.link }}">{{ field.link }}</a>{% endif %}</td>
+<td>{{ field.description | code }}</td></tr>{% endfor %}
 </table><details><summary>JSON Schema</summary><pre><code>{{ schema.json }}</code></pre></details></section>{% endfor %}
 <h2 id="problems">Errors</h2>
 <p>Errors are problem documents (RFC 9457); <code>code</code> is for programs and never renamed.</p>

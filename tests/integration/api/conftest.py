@@ -12,10 +12,10 @@ from flask.testing import FlaskClient
 from pymongo.database import Database
 from werkzeug.test import TestResponse
 
+from app.factory import create_app
 from app.models.api_key import Scope
 from app.services import Services, build_services
 from app.storage.indexes import create_indexes
-from app.web import api
 from config.settings import load_settings
 
 BRANDS = """
@@ -55,10 +55,7 @@ def services(environment: dict[str, str], tmp_path: Path, database: Database[dic
 
 @pytest.fixture
 def flask_app(services: Services) -> Flask:
-    app = Flask("telltale", static_folder=None)
-    app.extensions["telltale"] = services
-    api.register(app, services)
-    return app
+    return create_app(services=services)
 
 
 @pytest.fixture
