@@ -10,17 +10,30 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from app.brands import Brand
 from local.ports import LOOPBACK
 from local.progress import Progress
-from local.run_file import RunInfo
-from local.stack import Cancelled, Stack, StackFailed
+
+if TYPE_CHECKING:
+    from app.brands import Brand
+    from local.run_file import RunInfo
+    from local.stack import Stack
 
 
 def main() -> int:
-    progress = Progress()
     stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        # Only a flag: a handler that raises could do so between a process's start and our noting it.
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask_to_stop)
+    # After the handlers: these imports take a moment, and Ctrl-C in it should not end in a traceback.
+    from local.stack import Cancelled, Stack, StackFailed
+
+    progress = Progress()
     try:
         port = int(os.environ.get("TELLTALE_PORT") or 8080)
     except ValueError:
@@ -32,15 +45,8 @@ def main() -> int:
         Path(os.environ.get("TELLTALE_BRANDS_FILE") or "brands.yaml"),
         host=os.environ.get("TELLTALE_BIND") or LOOPBACK,
         progress=progress.step,
+        cancelled=stop,
     )
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        # Only flags: a handler that raises could do so between a process's start and our noting it.
-        stop.set()
-        stack.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask_to_stop)
     try:
         info = stack.start()
     except Cancelled:
@@ -54,10 +60,12 @@ def main() -> int:
     print(summary(info, stack.brands, stack.folder.path), flush=True)
     while not stop.wait(0.5) and not stack.failed:
         pass
+    return _stop(stack)
+
+
+def _stop(stack: Stack) -> int:
     failed = stack.failed
-    print(
-        "\nStopping, in order …" if not failed else "\nsupervisord ended unexpectedly; stopping the rest …", flush=True
-    )
+    print("\nsupervisord ended: stopping the rest …" if failed else "\nStopping, in order …", flush=True)
     began = time.monotonic()
     stack.stop()
     print(f"Stopped after {time.monotonic() - began:.1f} s. The data stays in {stack.folder.path}", flush=True)

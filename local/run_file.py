@@ -1,4 +1,4 @@
-"""`run.json`: how to reach a running copy. It is there exactly while the copy is ready, readable by its owner only."""
+"""`run.json`: how to reach a running copy. It is there while the copy is ready, readable by its owner only."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class StackFailed(RuntimeError):
 
 
 class Cancelled(StackFailed):
-    """Somebody called `cancel()` while the copy was starting."""
+    """Somebody asked to stop while the copy was starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class Stack:
         extra_env: settings (`TELLTALE_…`) on top of this process's environment.
         host: the address nginx listens on.
         progress: called with the name of each step as it begins.
+        cancelled: makes a `start` that is under way give up; a signal handler may set it.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Stack:
         *,
         host: str = LOOPBACK,
         progress: Callable[[str], None] = lambda step: None,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self.folder = StateFolder(state_dir)
         self.url = f"http://{LOOPBACK}:{port}"
@@ -97,7 +99,7 @@ class Stack:
         self._brands_file = (brands_file or REPOSITORY / "brands.yaml").resolve()
         self._given = {**os.environ, **(extra_env or {})}
         self._progress = progress
-        self._cancelled = threading.Event()
+        self._cancelled = cancelled or threading.Event()
         self._failing = FailingPrograms()
         self._supervisor: Supervisor | None = None
         self._watch: Watch | None = None
@@ -137,15 +139,11 @@ class Stack:
             self.stop()
             raise
 
-    def cancel(self) -> None:
-        """Make a `start` that is under way give up; may be called from a signal handler."""
-        self._cancelled.set()
-
     def stop(self) -> None:
         """Stop every process in order and wait until all are gone; may be called again."""
         with self._writing:
             self._run_info = None
-            self.folder.run_file.unlink(missing_ok=True)
+            self.folder.close()
         if self._watch is not None:
             self._watch.stop()
         if self._supervisor is not None:

@@ -76,11 +76,16 @@ class StateFolder:
             return "(no log)"
         return "\n".join(text[-8000:].splitlines()[-15:])
 
+    def close(self) -> None:
+        """Take the sign away that a copy is ready here; does nothing in a folder that somebody else holds."""
+        if self._lock is not None:
+            self.run_file.unlink(missing_ok=True)
+
     def give_back(self) -> None:
         """Remove what only a running copy has, and let others take the folder; may be called again."""
         if self._lock is None:
             return
-        self.run_file.unlink(missing_ok=True)
+        self.close()
         self.groups_file.unlink(missing_ok=True)
         if self._runtime_dir is not None:
             shutil.rmtree(self._runtime_dir, ignore_errors=True)
