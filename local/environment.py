@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -70,11 +71,15 @@ def _read_ports(memory: Path) -> dict[str, int]:
 
 
 def make_runtime_dir(state_dir: Path) -> Path:
-    """A folder for sockets: in the state folder, or with a short path elsewhere when that one is too long."""
+    """An empty folder for sockets and counters: in the state folder, or with a short path when that one is too long."""
     folder = state_dir / "run"
     if len(os.fsencode(folder)) > _LONGEST_RUNTIME_DIR:
-        return Path(tempfile.mkdtemp(prefix="telltale-"))
-    folder.mkdir(exist_ok=True, mode=0o700)
+        folder = Path(tempfile.mkdtemp(prefix="telltale-"))
+    else:
+        # A start that was killed leaves files behind.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    (folder / "metrics").mkdir()
     return folder
 
 
@@ -118,6 +123,8 @@ def process_environment(
         "TELLTALE_UWSGI_INI": str(REPOSITORY / "config" / "uwsgi.ini"),
         "TELLTALE_UWSGI_SOCKET": str(runtime_dir / "uwsgi.sock"),
         "TELLTALE_UWSGI_BACKLOG": str(_backlog()),
+        # Counters of the web processes (app/web/metrics.py). Gone at every start, as Prometheus expects of a process.
+        "PROMETHEUS_MULTIPROC_DIR": str(runtime_dir / "metrics"),
         "TELLTALE_FLOWER_PORT": str(ports.flower),
         "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{(secrets / 'flower_password').read_text(encoding='utf-8').strip()}",
         "TELLTALE_RUNNER_PID": str(os.getpid()),

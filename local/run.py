@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -16,8 +15,6 @@ from local.ports import LOOPBACK
 from local.progress import Progress
 
 if TYPE_CHECKING:
-    from app.brands import Brand
-    from local.run_file import RunInfo
     from local.stack import Stack
 
 
@@ -32,6 +29,7 @@ def main() -> int:
         signal.signal(number, ask_to_stop)
     # After the handlers: these imports take a moment, and Ctrl-C in it should not end in a traceback.
     from local.stack import Cancelled, Stack, StackFailed
+    from local.summary import summary
 
     progress = Progress()
     try:
@@ -70,39 +68,6 @@ def _stop(stack: Stack) -> int:
     stack.stop()
     print(f"Stopped after {time.monotonic() - began:.1f} s. The data stays in {stack.folder.path}", flush=True)
     return 1 if failed else 0
-
-
-def summary(info: RunInfo, brands: tuple[Brand, ...], state_dir: Path) -> str:
-    """What a person needs after a start: where things are, a key, and three commands to copy."""
-    brand = next((brand for brand in brands if brand.id in info.api_keys), brands[0])
-    key = info.api_keys[brand.id]
-    example = (
-        '{"channel": "email", "content": {"subject": "Hello", "html": "<p><a href=\\"https://www.'
-        f'{brand.id}.example/\\">Look</a></p>"}}, "messages": [{{"to": "ann@people.example"}}]}}'
-    )
-    host = brand.tracking_hosts[0]
-    lines = [
-        "",
-        "Telltale is ready.",
-        "",
-        f"  API        {info.url}/v1      described at {info.url}/v1/openapi.json",
-        f"  Flower     {info.flower.url}      user {info.flower.user}, password in {state_dir}/secrets/flower_password",
-        f"  API key    {key}      of the brand {brand.id}; all of them: {state_dir}/run.json",
-        f"  Logs       {state_dir}/logs",
-        "",
-        "Three commands to try:",
-        "",
-        f"  curl -s {info.url}/v1/messages -H 'Authorization: Bearer {key}' \\",
-        f"    -H 'Content-Type: application/json' -d {shlex.quote(example)}",
-        "",
-        "  # Open or click what the answer names. Nobody's DNS knows the brand's host, so it goes into a header:",
-        f"  curl -si {info.url}/c/CODE -H 'Host: {host}'",
-        "",
-        f"  curl -s {info.url}/v1/events -H 'Authorization: Bearer {key}'",
-        "",
-        "Ctrl-C stops everything; the next `make run` goes on with the same data.",
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
