@@ -105,6 +105,7 @@ def _connection(*, web: bool) -> dict[str, Any]:
 
 def _worker() -> dict[str, Any]:
     return {
+        "worker_consumer": "tasks.consumer:Consumer",
         # Acknowledged when done: a killed worker's task runs again. Every task may run twice.
         "task_acks_late": True,
         # As many tasks taken as can run: none waits in a busy worker while another is idle.

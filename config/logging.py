@@ -30,6 +30,16 @@ _MAX_FIELDS = 20
 _MAX_ITEMS = 20
 _MAX_FRAMES = 12
 _MAX_CAUSES = 4
+_QUIETED = {
+    # Requests are nginx's and the journal's business; here they would be lines full of paths.
+    "werkzeug": logging.ERROR,
+    "aiohttp.access": logging.ERROR,
+    "tornado.access": logging.ERROR,
+    # Two lines for each task that goes well, and one for each tick of beat. What goes wrong, tasks/base.py says.
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.WARNING,
+    "celery.beat": logging.WARNING,
+}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields", "data"}
 # Words of ours that a stranger's record may repeat: no task or queue name is personal.
 _KNOWN_WORDS = frozenset(name.value for name in TaskName) | frozenset(queue.value for queue in Queue)
@@ -42,14 +52,18 @@ def setup_logging(settings: Settings) -> None:
     root = logging.getLogger()
     # Of those that were there, only the plain kind that libraries put up by themselves goes.
     root.handlers[:] = [*(kept for kept in root.handlers if type(kept) is not logging.StreamHandler), handler]
-    root.setLevel(settings.log_level)
+    # Libraries say nothing useful below INFO, and drivers would log every command there.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[settings.log_level]))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(settings.log_level)
     for name in list(logging.root.manager.loggerDict):
         logger = logging.getLogger(name)
         logger.handlers[:] = [kept for kept in logger.handlers if type(kept) is not logging.StreamHandler]
         logger.propagate = True
-    # Requests are nginx's and the journal's business; here they would be lines full of paths.
-    for name in ("werkzeug", "aiohttp.access", "tornado.access"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, level in _QUIETED.items():
+        logging.getLogger(name).setLevel(max(level, root.level))
+    # What loggers without any handler fall back to, such as that of Celery's process pool.
+    logging.lastResort = handler
     logging.captureWarnings(True)
     # Logging prints a record it cannot format, with its values, unless told otherwise.
     logging.raiseExceptions = False

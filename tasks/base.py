@@ -56,6 +56,9 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
 
     abstract = True
     max_retries = MAX_RETRIES
+    default_retry_delay = MAX_DELAY_SECONDS / 2
+    """For the one retry that Celery decides itself, after a child was killed. Its default of three minutes is as long as
+    the visibility timeout."""
     throws = (TaskFailed,)
     """Reported here already, with more sense: Celery notes it at level INFO and without a trace."""
 
@@ -87,7 +90,14 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
             log_event(log, ERROR if self.max_retries else WARNING, "task_gave_up", **fields)
             raise TaskFailed(type(error).__name__) from None
         log_event(log, WARNING, "task_retried", **fields)
-        raise self.retry(exc=TaskFailed(type(error).__name__), countdown=retry_delay(retries)) from None
+        try:
+            retry = self.retry(exc=TaskFailed(type(error).__name__), countdown=retry_delay(retries), throw=False)
+        except Reject:
+            # The broker did not take it. What the task was about is still in the journal or in MongoDB.
+            log_event(log, ERROR, "task_retry_lost", **fields)
+            raise TaskFailed(type(error).__name__) from None
+        # Raised here and `from None`: otherwise the worker's event tells the whole chain, with the first error's text.
+        raise retry from None
 
 
 def retry_delay(retries: int) -> float:
