@@ -97,8 +97,12 @@ class Services:
         return Keyring(self.settings.master_keys, BrandKeys(self.database))
 
     @cached_property
+    def store_id(self) -> str:
+        return store_id(self.database)
+
+    @cached_property
     def numbers(self) -> Numbers:
-        return Numbers(self.database, self.redis, limit=NUMBER_LIMIT)
+        return Numbers(self.database, self.redis, limit=NUMBER_LIMIT, store_id=lambda: self.store_id)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -165,7 +169,7 @@ class Services:
             blocks=self.block_cache,
             brands=self.brands,
             events=self.events,
-            hints=FirstHints(self.cache, store_id(self.database)),
+            hints=FirstHints(self.cache, self.store_id),
             unsubscribes=self.unsubscribes,
             outbox=WebhookOutbox(self),
             counts=self.batches,

@@ -50,7 +50,8 @@ class Settings:
     webhook_allow_networks: tuple[IpNetwork, ...] = ()
     webhook_delay_factor: float = 1.0
     """Multiplies every retry delay, so that a test sees a schedule of days in seconds."""
-    webhook_deadline_seconds: float = 15.0
+    webhook_deadline_seconds: float = 30.0
+    """The most an endpoint may ask for."""
     segment_max_bytes: int = 32 * 1024 * 1024
     segment_max_seconds: float = 60.0
     batch_max_records: int = 1000
@@ -100,7 +101,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         webhook_allow_http=read.value("WEBHOOK_ALLOW_HTTP", _flag, default=False),
         webhook_allow_networks=read.value("WEBHOOK_ALLOW_NETWORKS", _networks, default=()),
         webhook_delay_factor=read.value("WEBHOOK_DELAY_FACTOR", _positive, default=1.0),
-        webhook_deadline_seconds=read.value("WEBHOOK_DEADLINE_SECONDS", _positive, default=15.0),
+        webhook_deadline_seconds=read.value("WEBHOOK_DEADLINE_SECONDS", _positive, default=30.0),
         segment_max_bytes=read.value("SEGMENT_MAX_BYTES", int, default=32 * 1024 * 1024),
         segment_max_seconds=read.value("SEGMENT_MAX_SECONDS", _positive, default=60.0),
         batch_max_records=read.value("BATCH_MAX_RECORDS", int, default=1000),

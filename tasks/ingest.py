@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import logging
 
 import zstandard
 
 from app.errors import TransientError
+from app.ingest.pipeline import Batch
+from app.lib.log import DEBUG, log_event
 from config.queues import TaskName
-from tasks.base import services
-from tasks.celery_app import app
+from tasks.base import services, task
 
+_log = logging.getLogger("telltale.ingest")
 _MAX_BATCH_BYTES = 64 * 1024 * 1024
 
 
-@app.task(name=TaskName.INGEST_BATCH)
+@task(TaskName.INGEST_BATCH)
 def ingest_batch(batch_id: str, payload: str) -> None:
     """Args:
     batch_id: made by the shipper from host, segment and offsets.
@@ -25,6 +28,7 @@ def ingest_batch(batch_id: str, payload: str) -> None:
     lines = zstandard.decompress(compressed, max_output_size=_MAX_BATCH_BYTES)
     batch = services().ingest.run(batch_id, lines)
     wake(batch.endpoints)
+    _log_batch(batch)
 
 
 def wake(endpoints: set[tuple[str, str]]) -> None:
@@ -34,3 +38,18 @@ def wake(endpoints: set[tuple[str, str]]) -> None:
             services().broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
         except TransientError:
             return
+
+
+def _log_batch(batch: Batch) -> None:
+    microseconds = {f"us_{step}": int(seconds * 1e6) for step, seconds in batch.seconds.items()}
+    dropped = {f"dropped_{reason}": number for reason, number in batch.dropped.items()}
+    log_event(
+        _log,
+        DEBUG,
+        "batch_stored",
+        batch=batch.id,
+        records=len(batch.lines),
+        events=len(batch.events),
+        **dropped,
+        **microseconds,
+    )

@@ -6,18 +6,25 @@ so that a number finds its start. Losing Redis costs time only.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC
+from typing import cast
 
 import bson
+import bson.errors
 import redis
 from bson.codec_options import CodecOptions
 
+from app.errors import PermanentError
+from app.lib.log import WARNING, log_event
 from app.models.block import Block
 from app.storage.blocks import Blocks
 from app.storage.client import Document
+
+_log = logging.getLogger("telltale.storage")
 
 _STARTS = "telltale:blocks"
 _STARTS_KEPT = 200_000
@@ -89,7 +96,11 @@ class BlockCache:
             return  # MongoDB answers instead; the cache is an optimisation.
         for copy in copies:
             if copy is not None:
-                self._remember(self._blocks.from_document(bson.decode(bytes(copy), _CODEC)))
+                try:
+                    self._remember(self._blocks.from_document(bson.decode(cast(bytes, copy), _CODEC)))
+                except (PermanentError, bson.errors.BSONError) as error:
+                    # MongoDB has the truth; a copy that cannot be opened is one we do not have.
+                    log_event(_log, WARNING, "cached_block_unreadable", error=type(error).__name__)
 
     def _from_mongo(self, number: int) -> Block | None:
         document = self._blocks.find_document(number)

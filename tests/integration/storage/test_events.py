@@ -98,7 +98,7 @@ def test_an_uncounted_event_is_never_first(store: EventStore) -> None:
 
 def test_racing_batches_agree_on_one_first_per_message(settings: Settings, store: EventStore) -> None:
     """Eight threads store events of 50 messages at once, every batch twice; then the truth is counted."""
-    seeded = random.Random(7)  # noqa: S311  # not for secrets
+    seeded = random.Random(7)  # not for secrets
     batches = {
         f"b{number}": [an_event(message=5000 + 10 * seeded.randrange(50)) for _ in range(40)] for number in range(24)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import time
 from multiprocessing.connection import Connection
@@ -13,7 +14,8 @@ import redis
 from pymongo.database import Database
 
 from app.storage.client import connect, connect_redis
-from app.storage.numbers import FIRST_NUMBER, Numbers
+from app.storage.indexes import store_id
+from app.storage.numbers import Numbers
 from app.tracking.codes import NUMBER_LIMIT, Codes
 from config.settings import Settings
 from local.servers import Server, start_redis
@@ -22,13 +24,17 @@ Taken = list[tuple[int, int]]
 LIMIT = NUMBER_LIMIT
 
 
+def the_numbers(database: Database[dict[str, Any]], counter: redis.Redis, limit: int = LIMIT) -> Numbers:
+    return Numbers(database, counter, limit=limit, store_id=lambda: store_id(database))
+
+
 def overlaps(ranges: Taken) -> int:
     ordered = sorted(ranges)
-    return sum(start < before + size for (before, size), (start, _) in zip(ordered, ordered[1:], strict=False))
+    return sum(start < before + size for (before, size), (start, _) in itertools.pairwise(ordered))
 
 
 def _allocate(settings: Settings, redis_url: str, seconds: float, seed: int, results: Connection) -> None:
-    numbers = Numbers(connect(settings), connect_redis(redis_url, timeout_seconds=1.0), limit=LIMIT)
+    numbers = the_numbers(connect(settings), connect_redis(redis_url, timeout_seconds=1.0))
     taken: Taken = []
     until = time.monotonic() + seconds
     size = seed
@@ -112,7 +118,7 @@ def test_an_older_copy_of_the_counter_is_not_believed(
     """A replica that was promoted, or a restored file, counts from a number that was given out already."""
     server = start_redis(tmp_path / "redis")
     client = connect_redis(server.url, timeout_seconds=1.0)
-    numbers = Numbers(database, client, limit=LIMIT)
+    numbers = the_numbers(database, client)
     first = numbers.reserve(10)
     old = client.hgetall("telltale:numbers")
     given = [(first, 10), *((numbers.reserve(10), 10) for _ in range(50))]
@@ -128,43 +134,51 @@ def test_an_older_copy_of_the_counter_is_not_believed(
 
 
 def test_numbers_come_without_redis_too(settings: Settings, database: Database[dict[str, Any]]) -> None:
-    numbers = Numbers(database, connect_redis("redis://127.0.0.1:1/0", timeout_seconds=0.2), limit=LIMIT)
+    numbers = the_numbers(database, connect_redis("redis://127.0.0.1:1/0", timeout_seconds=0.2))
     starts = [numbers.reserve(100) for _ in range(5)]
-    assert starts == [FIRST_NUMBER + 100 * step for step in range(5)]
+    assert starts == [starts[0] + 100 * step for step in range(5)]
 
 
 def test_a_request_larger_than_a_range_gets_a_range_of_its_own(
     database: Database[dict[str, Any]], redis_url: str
 ) -> None:
-    numbers = Numbers(database, connect_redis(redis_url), limit=LIMIT)
+    numbers = the_numbers(database, connect_redis(redis_url))
     small, large, again = numbers.reserve(10), numbers.reserve(14_000_000), numbers.reserve(10)
     assert overlaps([(small, 10), (large, 14_000_000), (again, 10)]) == 0
 
 
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_size_that_is_not_positive_is_refused(
-    database: Database[dict[str, Any]], redis_url: str, size: int
-) -> None:
+def test_a_size_that_is_not_positive_is_refused(database: Database[dict[str, Any]], redis_url: str, size: int) -> None:
     with pytest.raises(ValueError, match="positive"):
-        Numbers(database, connect_redis(redis_url), limit=LIMIT).reserve(size)
+        the_numbers(database, connect_redis(redis_url)).reserve(size)
 
 
 def test_numbers_end_before_the_limit(database: Database[dict[str, Any]], redis_url: str) -> None:
-    numbers = Numbers(database, connect_redis(redis_url), limit=FIRST_NUMBER + (1 << 20))
+    numbers = the_numbers(database, connect_redis(redis_url), 2 + (1 << 20))
     numbers.reserve(1 << 20)
     with pytest.raises(ValueError, match="left"):
         numbers.reserve(1)
 
 
+def test_a_new_database_begins_elsewhere_and_never_in_the_old_ones_range(
+    settings: Settings, database: Database[dict[str, Any]], redis_url: str
+) -> None:
+    before = the_numbers(database, connect_redis(redis_url)).reserve(10)
+    database.client.drop_database(database.name)
+    after = the_numbers(database, connect_redis(redis_url)).reserve(10)
+    mark = database["counters"].find_one({"_id": "numbers"})
+    assert abs(after - before) > 1 << 20
+    assert mark is not None
+    assert after < mark["next"]
+
+
 def test_a_mark_behind_the_stored_blocks_is_found_and_raised(
     settings: Settings, database: Database[dict[str, Any]], redis_url: str
 ) -> None:
-    numbers = Numbers(database, connect_redis(redis_url), limit=LIMIT)
+    numbers = the_numbers(database, connect_redis(redis_url))
     start = numbers.reserve(10)
     assert numbers.check() == []
     database["blocks"].insert_one({"_id": start + 50_000_000, "end": start + 50_000_100, "b": "acme"})
     assert len(numbers.check()) == 1
     assert numbers.check() == []
     assert numbers.reserve(10) >= start + 50_000_100
-
-

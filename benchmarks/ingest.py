@@ -1,0 +1,293 @@
+"""`make bench-ingest`: journal → shipper → broker → ingest workers → MongoDB, events per second with everything.
+
+Real processes on this machine share its cores: mongod (replica set, majority and journaled writes, two secondary
+indexes), Valkey, the shipper, one Celery worker with two children. The journal is filled first, then the clock runs
+from the start of the shipper until every batch has its marker. One tenth of the events make a webhook delivery.
+Afterwards the figures are recounted from the events: a fast wrong answer is no answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import random
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.brands import new_webhook_secret
+from app.journal.segments import list_segments
+from app.journal.writer import JournalWriter
+from app.lib import ids
+from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link
+from app.models.message import Message, Recipient
+from app.models.record import HitKind, Record
+from app.services import Services, build_services
+from app.storage.indexes import create_indexes
+from config.settings import Settings, load_settings
+from local.servers import start_mongod, start_redis
+
+_BRANDS = 5
+_LINKS = 5
+_STAGES = ("decode", "attribute", "suppress", "classify", "store", "tell", "mark")
+_AGENTS = [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{n} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/1{n}.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:1{n}.0) Gecko/20100101 Firefox/1{n}.0",
+]
+
+
+def brands_file(folder: Path) -> Path:
+    """Five brands; each wants its clicks, which are a tenth of the events, at one endpoint."""
+    (folder / "secrets").mkdir()
+    brands = []
+    for number in range(_BRANDS):
+        (folder / "secrets" / f"b{number}").write_text(new_webhook_secret())
+        brands.append(
+            {
+                "id": f"brand{number}",
+                "name": f"Brand {number}",
+                "channels": ["email"],
+                "tracking_hosts": [f"t{number}.example"],
+                "page": {"title": "Brand"},
+                "endpoints": [
+                    {
+                        "id": f"main{number}",
+                        "url": f"https://hooks{number}.example/t",
+                        "secrets": [f"file:b{number}"],
+                        "events": ["message.clicked"],
+                    }
+                ],
+            }
+        )
+    path = folder / "brands.yaml"
+    path.write_text(json.dumps({"version": 1, "brands": brands}))  # JSON is YAML
+    return path
+
+
+def register(services: Services, recipients: int) -> list[Block]:
+    """One campaign per brand, its block and its messages stored as the API stores them."""
+    now = datetime.now(UTC)
+    blocks = []
+    for number in range(_BRANDS):
+        brand = f"brand{number}"
+        stride = FIRST_LINK_SLOT + _LINKS
+        block = Block(
+            start=services.numbers.reserve(recipients * stride),
+            count=recipients,
+            stride=stride,
+            brand_id=brand,
+            channel=Channel.EMAIL,
+            links=tuple(Link(f"https://shop.example/p/{link}?a=1&b=2", f"Link {link}") for link in range(_LINKS)),
+            created_at=now,
+            campaign_id="spring",
+        )
+        services.blocks.insert(block)
+        for first in range(0, recipients, 1000):
+            services.messages.insert_many(
+                [
+                    Message(
+                        number=block.start + index * stride,
+                        brand_id=brand,
+                        channel=Channel.EMAIL,
+                        recipient=Recipient(f"person{index}@people.example", id=f"c-{index}"),
+                        address_hash=secrets.token_hex(32),
+                        created_at=now,
+                        campaign_id="spring",
+                        metadata={"order": str(index)},
+                    )
+                    for index in range(first, min(first + 1000, recipients))
+                ]
+            )
+        blocks.append(block)
+    return blocks
+
+
+def fill_journal(settings: Settings, services: Services, blocks: list[Block], events: int, seed: int) -> None:
+    """Nine opens to one click; half of the opens are repeats. Two writers, as two uWSGI workers would be."""
+    chance = random.Random(seed)
+    writers = [
+        JournalWriter(settings.journal_dir, max_bytes=settings.segment_max_bytes, max_seconds=3600, low_bytes=0)
+        for _ in range(2)
+    ]
+    agents = [agent.format(n=number) for agent in _AGENTS for number in range(25)]
+    for index in range(events):
+        block = chance.choice(blocks)
+        click = chance.random() < 0.1
+        slot = FIRST_LINK_SLOT + chance.randrange(_LINKS) if click else 1
+        number = block.start + chance.randrange(block.count) * block.stride + slot
+        record = Record(
+            ids.new_id(),
+            HitKind.CLICK if click else HitKind.OPEN,
+            time.time_ns() // 1_000_000,
+            f"t{block.brand_id[-1]}.example",
+            services.codes.encode(number),
+            "GET",
+            f"198.51.{chance.randrange(256)}.{chance.randrange(256)}",
+            chance.choice(agents),
+        )
+        writers[index % 2].append(record)
+    for writer in writers:
+        writer.close()
+
+
+def run_round(folder: Path, environment: dict[str, str], events: int, seed: int, recipients: int) -> dict[str, Any]:
+    """One round on a database of its own."""
+    environment = {
+        **environment,
+        "TELLTALE_MONGO_DATABASE": f"bench_{secrets.token_hex(4)}",
+        "TELLTALE_STATE_DIR": str(folder / f"state{seed}"),
+    }
+    settings = load_settings(environment)
+    services = build_services(settings, role="cli")
+    create_indexes(services.database)
+    fill_journal(settings, services, register(services, recipients), events, seed)
+    log = folder / f"worker{seed}.log"
+    inherited = {**{key: value for key, value in os.environ.items() if not key.startswith("TELLTALE_")}, **environment}
+    worker = _start(
+        [
+            *("-m", "celery", "-A", "tasks.celery_app", "worker", "-Q", "ingest", "-c", "2"),
+            *("--without-gossip", "--without-mingle", "-l", "DEBUG"),
+        ],
+        inherited,
+        log,
+    )
+    _wait_for(log, b"ready", 60)
+    started = time.perf_counter()
+    shipper = _start(["-m", "app.shipper"], inherited, folder / f"shipper{seed}.log")
+    try:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            stored = services.database["batches"].aggregate([{"$group": {"_id": None, "n": {"$sum": "$records"}}}])
+            if sum(row["n"] for row in stored) >= events:
+                break
+            time.sleep(0.02)
+        else:
+            raise SystemExit("the journal was not ingested in five minutes")
+        seconds = time.perf_counter() - started
+        while list_segments(settings.journal_dir) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        for process in (shipper, worker):
+            process.send_signal(signal.SIGTERM)
+        for process in (shipper, worker):
+            process.wait(60)
+    check(services, events)
+    result = {"seconds": seconds, "events_per_s": events / seconds, "stages": read_stages(log, events)}
+    services.database.client.drop_database(services.database.name)
+    services.database.client.close()
+    return result
+
+
+def check(services: Services, events: int) -> None:
+    """Recount: every event once, one first per message and kind, the counts equal, a delivery per click."""
+    database = services.database
+    stored = database["events"].count_documents({})
+    clicks = database["events"].count_documents({"k": 3})
+    firsts = database["events"].count_documents({"f": 0})
+    pairs = len(
+        list(database["events"].aggregate([{"$match": {"n": True}}, {"$group": {"_id": {"m": "$m", "k": "$k"}}}]))
+    )
+    counted = [services.batches.figures(f"brand{number}") for number in range(_BRANDS)]
+    problems = [
+        name
+        for name, seen, expected in (
+            ("events", stored, events),
+            ("firsts", firsts, pairs),
+            ("counts", sum(sum(figures.values()) for figures in counted), events),
+            ("unique", sum(n for figures in counted for key, n in figures.items() if key.first), firsts),
+            ("deliveries", database["deliveries"].count_documents({}), clicks),
+        )
+        if seen != expected
+    ]
+    if problems:
+        raise SystemExit(f"the figures do not add up: {', '.join(problems)}")
+
+
+def read_stages(log: Path, events: int) -> dict[str, float]:
+    """Microseconds of one process's time per event and stage, from what the workers logged."""
+    totals = dict.fromkeys(_STAGES, 0)
+    for line in log.read_bytes().splitlines():
+        if b"batch_stored" in line:
+            fields = json.loads(line)
+            for stage in _STAGES:
+                totals[stage] += fields.get(f"us_{stage}", 0)
+    return {stage: round(total / events, 2) for stage, total in totals.items()}
+
+
+def _start(arguments: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as output:
+        return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=output, stderr=output)
+
+
+def _wait_for(log: Path, text: bytes, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while text not in log.read_bytes():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the worker did not start; see {log}")
+        time.sleep(0.1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--recipients", type=int, default=20_000, help="per brand")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="work in this folder and keep its logs")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="telltale-bench-") as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        mongod, valkey = start_mongod(folder / "mongod"), start_redis(folder / "valkey")
+        environment = {
+            "TELLTALE_BRANDS_FILE": str(brands_file(folder)),
+            "TELLTALE_SECRETS_DIR": str(folder / "secrets"),
+            "TELLTALE_MONGO_URL": mongod.url,
+            "TELLTALE_REDIS_URL": valkey.url,
+            "TELLTALE_CODE_KEY": _base64(),
+            "TELLTALE_MASTER_KEYS": f"k1:{_base64()}",
+            "TELLTALE_LOG_LEVEL": "DEBUG",
+        }
+        try:
+            rounds = [
+                run_round(folder, environment, options.events, seed, options.recipients)
+                for seed in range(options.rounds)
+            ]
+        finally:
+            valkey.stop()
+            mongod.stop()
+    report(rounds, options.events)
+
+
+def report(rounds: list[dict[str, Any]], events: int) -> None:
+    middle = sorted(rounds, key=lambda item: item["events_per_s"])[len(rounds) // 2]
+    print(f"{events:,} events, {len(rounds)} rounds; the recount agreed in every round\n")
+    for number, item in enumerate(rounds, 1):
+        print(f"  round {number}   {item['seconds']:7.2f} s   {item['events_per_s']:10,.0f} events/s")
+    print("\n  µs of one worker process per event, by stage (median round)")
+    for stage, cost in middle["stages"].items():
+        print(f"    {stage:<12}{cost:8.2f}")
+    figures = {
+        "events_per_s": round(statistics.median(item["events_per_s"] for item in rounds)),
+        "us_per_event": middle["stages"],
+    }
+    print()
+    print(json.dumps(figures))
+
+
+def _base64() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+if __name__ == "__main__":
+    main()
