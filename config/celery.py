@@ -116,8 +116,9 @@ def _worker() -> dict[str, Any]:
         "task_time_limit": HARD_LIMIT_SECONDS,
         # Tasks that wait for their retry sit in the worker's memory; see the bound of waiting in tasks/base.py.
         "worker_eta_task_limit": 1000,
-        # A lost connection means the broker may give our tasks to somebody else: stop them here.
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # The default, said aloud: a task whose broker is lost runs to its end. It may then run again elsewhere, which
+        # is harmless; to end it in the middle would mean webhooks that were sent and not noted.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         # On QUIT: time to finish what runs. Stop grace of the supervisor must be longer.
         "worker_soft_shutdown_timeout": 20.0,
         "worker_enable_soft_shutdown_on_idle": True,

@@ -57,8 +57,8 @@ class TelltaleTask(Task):  # type: ignore[misc]  # Celery has no types
     abstract = True
     max_retries = MAX_RETRIES
     default_retry_delay = MAX_DELAY_SECONDS / 2
-    """For the one retry that Celery decides itself, after a child was killed. Its default of three minutes is as long as
-    the visibility timeout."""
+    """For the one retry that Celery decides itself, after a child was killed. Its default of three minutes is as long
+    as the visibility timeout."""
     throws = (TaskFailed,)
     """Reported here already, with more sense: Celery notes it at level INFO and without a trace."""
 
