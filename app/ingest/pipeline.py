@@ -26,6 +26,8 @@ from app.models.record import HitKind, Record
 from app.tracking.codes import Codes
 
 _DAY_MS = 86_400_000
+# As plain integers: members of an IntEnum cost a look-up at every comparison.
+_LAST_PIXEL, _UNSUBSCRIBE = int(Slot.PIXEL_FOOTER), int(Slot.UNSUBSCRIBE)
 
 
 class Hit(NamedTuple):
@@ -177,10 +179,11 @@ class Pipeline:
 
     def store(self, batch: Batch) -> None:
         """Guess which events are first, and let MongoDB's unique index decide."""
-        pairs = list({(event.message, event.kind) for event in batch.events if event.judgement.counted})
         if not batch.events:
             return
-        taken = self._hints.known(pairs)
+        pairs = list({(event.message, event.kind) for event in batch.events if event.judgement.counted})
+        known = self._hints.known(pairs)
+        taken = set(known)
         guessed: list[Event] = []
         for event in batch.events:
             pair = (event.message, event.kind)
@@ -189,7 +192,7 @@ class Pipeline:
                 taken.add(pair)
             guessed.append(event._replace(first=first) if first else event)
         batch.events = self._events.insert(guessed, batch.id)
-        self._hints.remember(pairs)
+        self._hints.remember([pair for pair in pairs if pair not in known])
 
     def tell(self, batch: Batch) -> None:
         """A delivery per event and endpoint that wants it."""
@@ -234,11 +237,11 @@ class Pipeline:
 
 def _kind_of(record: Record, slot: int) -> EventKind | None:
     """The event of a hit; None when the code is for another purpose than the path it came by."""
-    if record.kind is HitKind.OPEN and slot in (Slot.PIXEL_HEADER, Slot.PIXEL_FOOTER):
+    if record.kind is HitKind.OPEN and slot <= _LAST_PIXEL:
         return EventKind.OPENED
     if record.kind is HitKind.CLICK and slot >= FIRST_LINK_SLOT:
         return EventKind.CLICKED
-    if record.kind is HitKind.UNSUBSCRIBE and slot == Slot.UNSUBSCRIBE and record.method == "POST":
+    if record.kind is HitKind.UNSUBSCRIBE and slot == _UNSUBSCRIBE and record.method == "POST":
         return EventKind.UNSUBSCRIBED
     return None
 

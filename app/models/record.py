@@ -2,16 +2,15 @@
 
 On disk it is one JSON object per line with one-letter keys (the journal holds millions of them):
 
-    v version   i id (26 characters)   k kind   t milliseconds since 1970   h host   c code
+    v version   i id (32 hex digits)   k kind   t milliseconds since 1970   h host   c code
     m method    a client address       u user agent   q allow-listed query   x headers for classification
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
-from typing import NamedTuple
+
+import msgspec
 
 RECORD_VERSION = 1
 
@@ -24,10 +23,29 @@ class HitKind(StrEnum):
     UNSUBSCRIBE = "u"
 
 
-class Record(NamedTuple):
-    """A NamedTuple because one is made per hit: three times cheaper than a frozen dataclass."""
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    gc=False,
+    rename={
+        "version": "v",
+        "hex_id": "i",
+        "kind": "k",
+        "at_ms": "t",
+        "host": "h",
+        "code": "c",
+        "method": "m",
+        "client": "a",
+        "user_agent": "u",
+        "query": "q",
+        "headers": "x",
+    },
+):
+    """A msgspec Struct, because one is made, written, read and type-checked per hit: a microsecond instead of ten."""
 
-    id: bytes
+    version: int
+    hex_id: str
     """16 bytes, time-ordered, made where the hit was answered: the event's id for ever."""
     kind: HitKind
     at_ms: int
@@ -38,5 +56,9 @@ class Record(NamedTuple):
     """The client's address after the trusted proxies; empty when unknown."""
     user_agent: str = ""
     query: str = ""
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: dict[str, str] = {}
     """Lower-case short names: `purpose` (any prefetch header's value), `form` (how an unsubscribe was posted)."""
+
+    @property
+    def id(self) -> bytes:
+        return bytes.fromhex(self.hex_id)

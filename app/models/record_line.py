@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
 
-import orjson
+import msgspec
 
 from app.errors import PermanentError
-from app.lib import ids
-from app.models.record import RECORD_VERSION, HitKind, Record
+from app.models.record import RECORD_VERSION, Record
 
 MAX_LINE_BYTES = 16_384
 """Longer lines are never written; a longer one that is read is set aside."""
 _USER_AGENT_CHARS = 1024
 _QUERY_CHARS = 1024
 _SHORT_CHARS = 256
-_KINDS = {kind.value: kind for kind in HitKind}
+_LATEST_MS = 1 << 48
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+_is_id = re.compile(r"[0-9a-f]{32}").fullmatch
 
 
 class BrokenRecord(PermanentError):
@@ -25,27 +27,15 @@ class BrokenRecord(PermanentError):
 
 def encode(record: Record) -> bytes:
     """The line of a record, with its line feed. Text is cut to sane lengths first."""
-    line: dict[str, Any] = {
-        "v": RECORD_VERSION,
-        "i": ids.to_text(record.id),
-        "k": record.kind,
-        "t": record.at_ms,
-        "h": record.host[:_SHORT_CHARS],
-        "c": record.code[:_SHORT_CHARS],
-        "m": record.method[:16],
-        "a": record.client[:64],
-        "u": record.user_agent[:_USER_AGENT_CHARS],
-    }
-    if record.query:
-        line["q"] = record.query[:_QUERY_CHARS]
-    if record.headers:
-        line["x"] = {name: value[:_SHORT_CHARS] for name, value in record.headers.items()}
+    if len(record.user_agent) > _SHORT_CHARS or len(record.host) > _SHORT_CHARS or record.query or record.headers:
+        record = _cut(record)
     try:
-        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:
+        return _encode(record) + b"\n"
+    except UnicodeEncodeError:
         # Headers arrive as Latin-1, so this needs a caller of ours that made a lone surrogate.
-        cleaned = {key: _clean(value) for key, value in line.items()}
-        return orjson.dumps(cleaned, option=orjson.OPT_APPEND_NEWLINE)
+        text = {name: _clean(getattr(record, name)) for name in ("host", "code", "method", "user_agent", "query")}
+        headers = {name: _clean(value) for name, value in record.headers.items()}
+        return _encode(msgspec.structs.replace(record, **text, headers=headers)) + b"\n"
 
 
 def decode(line: bytes) -> Record:
@@ -57,41 +47,30 @@ def decode(line: bytes) -> Record:
     if len(line) > MAX_LINE_BYTES:
         raise BrokenRecord("too long")
     try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:
-            # nginx's escape=json lets bytes through that are not UTF-8.
-            fields = orjson.loads(line.decode("utf-8", "replace"))
-        except orjson.JSONDecodeError:
-            raise BrokenRecord("not JSON") from None
-    try:
-        if fields["v"] != RECORD_VERSION:
-            raise BrokenRecord("unknown version")
-        at_ms = fields["t"]
-        if type(at_ms) is not int or not 0 < at_ms < 1 << 48:
-            raise BrokenRecord("bad time")
-        record = Record(
-            ids.from_text(fields["i"]),
-            _KINDS[fields["k"]],
-            at_ms,
-            fields["h"],
-            fields["c"],
-            fields["m"],
-            fields.get("a", ""),
-            fields.get("u", ""),
-            fields.get("q", ""),
-            fields.get("x") or {},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        record = _decode(line)
+    except UnicodeDecodeError:
+        # nginx's escape=json lets bytes through that are not UTF-8.
+        return decode(line.decode("utf-8", "replace").encode())
+    except msgspec.ValidationError:
         raise BrokenRecord("bad field") from None
-    if not all(type(value) is str for value in record[3:9]) or not isinstance(record.headers, Mapping):
+    except msgspec.DecodeError:
+        raise BrokenRecord("not JSON") from None
+    if record.version != RECORD_VERSION:
+        raise BrokenRecord("unknown version")
+    if not _is_id(record.hex_id) or not 0 < record.at_ms < _LATEST_MS:
         raise BrokenRecord("bad field")
     return record
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
-    return value
+def _cut(record: Record) -> Record:
+    return msgspec.structs.replace(
+        record,
+        host=record.host[:_SHORT_CHARS],
+        user_agent=record.user_agent[:_USER_AGENT_CHARS],
+        query=record.query[:_QUERY_CHARS],
+        headers={name: value[:_SHORT_CHARS] for name, value in record.headers.items()},
+    )
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

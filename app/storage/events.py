@@ -8,10 +8,11 @@ knows (`first_hints`) only saves a refused insert. Shard key: `m` (ranged), whic
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from bson import Binary, Int64
+from bson import Int64
 from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -54,41 +55,40 @@ class EventStore:
         Raises:
             StoreUnavailable: some may be missing; run the batch again.
         """
+        batch = hashlib.blake2b(batch_id.encode(), digest_size=12).digest()
         stored: dict[bytes, Event] = {}
         waiting = {event.id: event for event in events}
         for _ in range(_ATTEMPTS):
             if not waiting:
                 break
-            refused = self._insert_some(list(waiting.values()), batch_id)
+            refused = self._insert_some(list(waiting.values()), batch)
             stored.update((event_id, event) for event_id, event in waiting.items() if event_id not in refused)
-            waiting = self._settle([waiting[event_id] for event_id in refused], batch_id, stored) if refused else {}
+            waiting = self._settle([waiting[event_id] for event_id in refused], batch, stored) if refused else {}
         if waiting:
             raise StoreUnavailable("events keep colliding")
         return _in_order(events, stored)
 
-    def _insert_some(self, events: list[Event], batch_id: str) -> set[bytes]:
+    def _insert_some(self, events: list[Event], batch: bytes) -> set[bytes]:
         """Insert and answer the ids that a unique index refused."""
         with translated():
             try:
-                self._events.insert_many([_to_document(event, batch_id) for event in events], ordered=False)
+                self._events.insert_many([_to_document(event, batch) for event in events], ordered=False)
             except BulkWriteError as error:
                 return {events[index].id for index in only_duplicates(error)}
         return set()
 
-    def _settle(self, refused: list[Event], batch_id: str, stored: dict[bytes, Event]) -> dict[bytes, Event]:
+    def _settle(self, refused: list[Event], batch: bytes, stored: dict[bytes, Event]) -> dict[bytes, Event]:
         """Refused events are either stored already, or only not the first; the latter are to be inserted again."""
         with translated():
             present = {
                 bytes(document["_id"]): document
-                for document in self._events.find(
-                    {"_id": {"$in": [Binary(event.id) for event in refused]}}, {"f": 1, "bt": 1}
-                )
+                for document in self._events.find({"_id": {"$in": [event.id for event in refused]}}, {"f": 1, "bt": 1})
             }
         again: dict[bytes, Event] = {}
         for event in refused:
             document = present.get(event.id)
             if document is not None:
-                if document["bt"] == batch_id:
+                if document["bt"] == batch:
                     stored[event.id] = event._replace(first=document["f"] == _FIRST)
             elif event.kind not in ONCE_PER_MESSAGE:
                 again[event.id] = event._replace(first=False)
@@ -124,7 +124,7 @@ class EventStore:
         """
         query: Document = {"b": brand_id, "rt": {"$lt": Int64(before_ms)}}
         if after is not None:
-            recorded, event_id = Int64(after[0]), Binary(after[1])
+            recorded, event_id = Int64(after[0]), after[1]
             query["rt"]["$gte"] = recorded
             query["$or"] = [{"rt": {"$gt": recorded}}, {"rt": recorded, "_id": {"$gt": event_id}}]
         if kind is not None:
@@ -147,24 +147,25 @@ def _in_order(events: Sequence[Event], stored: dict[bytes, Event]) -> list[Event
     return [stored[event_id] for event_id in dict.fromkeys(event.id for event in events) if event_id in stored]
 
 
-def _to_document(event: Event, batch_id: str) -> Document:
+def _to_document(event: Event, batch: bytes) -> Document:
     judgement = event.judgement
-    event_id = Binary(event.id)
+    # Plain bytes and integers: the driver picks the smallest type that holds them, and MongoDB compares by value.
+    event_id = event.id
     document: dict[str, Any] = {
         "_id": event_id,
         "b": event.brand_id,
-        "m": Int64(event.message),
+        "m": event.message,
         "k": _KIND_CODES[event.kind],
         "f": _FIRST if event.first else event_id,
-        "bl": Int64(event.block),
+        "bl": event.block,
         "s": event.slot,
-        "at": Int64(event.at_ms),
-        "rt": Int64(event.recorded_ms),
+        "at": event.at_ms,
+        "rt": event.recorded_ms,
         "v": _VERDICT_CODES[judgement.verdict],
         "n": judgement.counted,
         "r": judgement.reasons,
         "rv": event.rules_version,
-        "bt": batch_id,
+        "bt": batch,
     }
     if event.campaign_id is not None:
         document["c"] = event.campaign_id

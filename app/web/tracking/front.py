@@ -6,7 +6,6 @@ network call is made once a link's block is cached, and none at all for a pixel.
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
@@ -15,7 +14,7 @@ from app.brands import Brand
 from app.errors import StoreUnavailable
 from app.lib import clock, ids
 from app.models.block import Block, Slot
-from app.models.record import HitKind, Record
+from app.models.record import RECORD_VERSION, HitKind, Record
 from app.tracking.codes import MAX_LENGTH, Codes
 from app.tracking.urls import location
 from app.web.tracking import answers
@@ -47,7 +46,7 @@ class Unsubscribes(Protocol):
 
 
 class CountHit(Protocol):
-    """Counts an answer for `/metrics`: kind, and `recorded`, `unknown`, `unavailable`, `not_allowed`, `dropped`, `page`."""
+    """Counts an answer for `/metrics` by kind and outcome (`app.web.metrics` names them)."""
 
     def __call__(self, kind: str, outcome: str) -> None: ...
 
@@ -198,10 +197,8 @@ class Front:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-def _record(
-    environ: Environ, kind: HitKind, code: str, brand: Brand, headers: Mapping[str, str] | None = None
-) -> Record:
-    at_ms, hit_id = _hit(environ.get("TELLTALE_HIT", ""))
+def _record(environ: Environ, kind: HitKind, code: str, brand: Brand, headers: dict[str, str] | None = None) -> Record:
+    at_ms, hex_id = _hit(environ.get("TELLTALE_HIT", ""))
     if headers is None:
         headers = {}
         for name in _PURPOSE_HEADERS:
@@ -210,7 +207,8 @@ def _record(
                 break
     query = environ.get("QUERY_STRING", "")
     return Record(
-        hit_id,
+        RECORD_VERSION,
+        hex_id,
         kind,
         at_ms,
         environ.get("HTTP_HOST", ""),
@@ -223,18 +221,18 @@ def _record(
     )
 
 
-def _hit(given: str) -> tuple[int, bytes]:
+def _hit(given: str) -> tuple[int, str]:
     """Time and id of a hit: nginx's `$msec-$request_id`, so that a hit which nginx gives to a second worker because
     the first was killed keeps its id and is counted once. Without nginx both are made here."""
     if len(given) > 46:
         try:
             seconds, _, request_id = given.partition("-")
             at_ms = int(seconds.replace(".", ""))
-            return at_ms, ids.make_id(at_ms, binascii.unhexlify(request_id[:20]))
-        except (ValueError, OverflowError):
+            return at_ms, f"{at_ms:012x}{int(request_id[:20], 16):020x}"
+        except ValueError:
             pass  # not from our nginx; made here instead
     at_ms = clock.now_ms()
-    return at_ms, ids.new_id(at_ms)
+    return at_ms, ids.new_id(at_ms).hex()
 
 
 def _allowed_query(query: str, brand: Brand) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.journal import segments
@@ -18,8 +19,10 @@ from app.models.record import HitKind, Record
 
 
 def a_record(code: str = "abc", kind: HitKind = HitKind.CLICK, **fields: object) -> Record:
-    record = Record(ids.new_id(), kind, 1_700_000_000_000, "news.acme.example", code, "GET", "192.0.2.7", "Agent/1")
-    return record._replace(**fields)
+    record = Record(
+        1, ids.new_id().hex(), kind, 1_700_000_000_000, "news.acme.example", code, "GET", "192.0.2.7", "Agent/1"
+    )
+    return msgspec.structs.replace(record, **fields)
 
 
 def a_writer(folder: Path, **limits: float) -> JournalWriter:
@@ -142,13 +145,17 @@ def test_nobody_meets_a_segment_that_is_not_locked_yet(tmp_path: Path) -> None:
         b'"text"',
         b"{}",
         b'{"v":2}',
+        b'{"v":1,"i":"0194215E3BE0A3B1C2D3E4F5A6B7C8D9","k":"o","t":1,"h":"h","c":"c","m":"GET"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"o","t":-1,"h":"h","c":"c","m":"GET"}',
         b'{"v":1,"i":"x","k":"o","t":1,"h":"h","c":"c","m":"GET"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":"?","t":1,"h":"h","c":"c","m":"GET"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":"o","t":"1","h":"h","c":"c","m":"GET"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":"o","t":1,"h":null,"c":"c","m":"GET"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":["o"],"t":1,"h":"h","c":"c","m":"GET"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":"o","t":1,"h":"h","c":"c","m":"GET","x":"text"}',
-        b'{"v":1,"i":"01JGFJJZ00N5Q8ZK3W7D9XBTEM","k":"o","t":1,"h":"h","c":"c","m":"GET","u":' + b'"' + b"x" * 20_000,
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"?","t":1,"h":"h","c":"c","m":"GET"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"o","t":"1","h":"h","c":"c","m":"GET"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"o","t":1,"h":null,"c":"c","m":"GET"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":["o"],"t":1,"h":"h","c":"c","m":"GET"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"o","t":1,"h":"h","c":"c","m":"GET","x":"text"}',
+        b'{"v":1,"i":"0194215e3be0a3b1c2d3e4f5a6b7c8d9","k":"o","t":1,"h":"h","c":"c","m":"GET","u":'
+        + b'"'
+        + b"x" * 20_000,
         b"\x00\xff\xfe",
     ],
 )
@@ -160,5 +167,3 @@ def test_what_is_no_record_is_called_broken(line: bytes) -> None:
 def test_bytes_that_are_not_utf_8_do_not_lose_the_record() -> None:
     line = record_line.encode(a_record(user_agent="raw")).replace(b'"raw"', b'"r\xffw"')
     assert record_line.decode(line).user_agent == "r\ufffdw"
-
-
