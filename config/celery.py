@@ -42,6 +42,8 @@ def celery_settings(settings: Settings, *, web: bool) -> dict[str, Any]:
         # In memory: the longest period is a quarter of an hour and a restart costs one period at most. A schedule
         # file is a lock that two beats on one host fight for, and a power cut can leave it unreadable.
         "beat_scheduler": "celery.beat:Scheduler",
+        # Beat answers a ping as long as its loop ticks: that is its health check.
+        "beat_enable_remote_control": True,
         # How long beat may oversleep a change of clock.
         "beat_max_loop_interval": 2,
     }

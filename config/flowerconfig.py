@@ -13,6 +13,8 @@ address = "127.0.0.1"
 """Behind nginx, or an operator's tunnel. Flower's `/metrics` and `/healthcheck` ask for no login at all."""
 read_only = True
 """No stopping of workers and purging of queues from a web page."""
+enable_events = False
+"""On, Flower would turn events on in every worker, ingest too: broker traffic for each batch."""
 max_tasks = 5000
 """Of the last tasks, kept in memory; the default is 100,000."""
 max_workers = 100

@@ -167,7 +167,7 @@ def test_a_tick_that_meets_a_dead_store_fails_and_is_not_tried_again(
     without = build_services(dead, role="web")
     monkeypatch.setattr(tasks.base, "_services", (os.getpid(), without))
     with pytest.raises(TaskFailed, match="StoreUnavailable"):
-        maintenance.compact_counts()
+        maintenance.check_numbers()
     without.database.client.close()
     without.redis.close()
 
