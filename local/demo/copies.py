@@ -13,7 +13,7 @@ from local.ports import free_port
 from local.progress import Progress
 from local.readiness import status
 from local.run_file import RunInfo, read_run_info
-from local.stack import Stack
+from local.stack import Cancelled, Stack, StackFailed
 
 
 @contextmanager
@@ -38,8 +38,8 @@ def copy_with(brands: Sequence[str], stop: threading.Event) -> Iterator[RunInfo]
         stack = Stack(Path(folder), free_port(), progress=progress.step, cancelled=stop)
         try:
             info = stack.start()
-        except BaseException:
-            progress.end("failed")
+        except StackFailed as error:
+            progress.end("stopped" if isinstance(error, Cancelled) else "failed")
             raise
         progress.end("ready")
         print(flush=True)

@@ -159,11 +159,11 @@ def _detail(fields: Mapping[str, Any]) -> str:
     return str(fields.get("link_id") or fields.get("position") or fields.get("method") or "")
 
 
-def table(rows: Sequence[Row], most_differences: int = 8) -> str:
+def table(rows: Sequence[Row], most_differences: int = 5) -> str:
     """The comparison for a person; under a row that differs, why."""
     names = ("events", "counted", "first")
     lines = [
-        f"  {'':<13}{'':<14}{'expected':^26}  {'seen':^26}",
+        f"  {'':<13}{'':<14}{'expected':^26}  {'seen':^26}".rstrip(),
         f"  {'brand':<13}{'type':<14}"
         + "  ".join(f"{names[0]:>8} {names[1]:>8} {names[2]:>8}" for _ in range(2))
         + "  webhooks",
