@@ -1,4 +1,4 @@
-"""`python -m local.await_workers NAME…`: ends as soon as every named Celery worker has answered a ping.
+"""`python -m local.await_workers NAME…`: ends when each of these Celery nodes (workers, beat) has answered a ping.
 
 A program of its own because it needs the copy's environment and Celery's own settings.
 """

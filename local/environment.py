@@ -122,6 +122,7 @@ def process_environment(
         "TELLTALE_NGINX": str(nginx_binary()),
         "TELLTALE_UWSGI_INI": str(REPOSITORY / "config" / "uwsgi.ini"),
         "TELLTALE_UWSGI_SOCKET": str(runtime_dir / "uwsgi.sock"),
+        "TELLTALE_UWSGI_SOCKET_MODE": "600",
         "TELLTALE_UWSGI_BACKLOG": str(_backlog()),
         # Counters of the web processes (app/web/metrics.py). Gone at every start, as Prometheus expects of a process.
         "PROMETHEUS_MULTIPROC_DIR": str(runtime_dir / "metrics"),

@@ -45,10 +45,15 @@ def members(of: Leader) -> list[int]:
 
 
 def end(leaders: list[Leader], timeout_seconds: float) -> None:
-    """End these groups: TERM to the leaders, KILL to whatever is left after the time, and wait until all are gone."""
+    """End these groups and wait until all are gone: TERM to the leaders, KILL to whatever is left after the time.
+
+    What has lost its leader is killed at once: nobody tells it in which order to stop.
+    """
     for one in leaders:
         if leader(one.pid) == one:
             _signal(one.pid, signal.SIGTERM)
+        else:
+            kill_orphans(one)
     if not _gone(leaders, timeout_seconds):
         for one in leaders:
             for pid in members(one):

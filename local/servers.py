@@ -18,7 +18,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.binaries import mongod_binary, redis_binary
-from local.ports import LOOPBACK, free_port
+from local.log_end import log_end
+from local.ports import LOOPBACK, free_port, port_is_free
 
 REPLICA_SET = "telltale"
 
@@ -210,7 +211,7 @@ def _ready_or_stopped(server: Server, process: subprocess.Popen[bytes], wait: Ca
     except ServerFailed as error:
         server.stop()
         log = next(server.folder.glob("*.log"))
-        raise ServerFailed(f"{error}; the end of {log}:\n{log.read_text(errors='replace')[-2000:]}") from error
+        raise ServerFailed(f"{error}; {log} ends with:\n{log_end(log)}") from error
     except BaseException:
         server.stop()
         raise
@@ -219,6 +220,9 @@ def _ready_or_stopped(server: Server, process: subprocess.Popen[bytes], wait: Ca
 def _with_port(start: Callable[[int, float], Server], port: int | None, timeout_seconds: float) -> Server:
     deadline = time.monotonic() + timeout_seconds
     if port is not None:
+        # Else we would wait for, and even configure, the server that has it.
+        if not port_is_free(port):
+            raise ServerFailed(f"port {port} is taken")
         return start(port, deadline)
     try:
         return start(free_port(), deadline)

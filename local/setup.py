@@ -124,6 +124,10 @@ def _make_venv() -> None:
     ):
         if _quiet(command).returncode == 0:
             return
+    bare = _quiet([python, "-m", "venv", "--clear", "--without-pip", str(VENV)])
+    borrowed = [python, "-m", "pip", "--python", str(VENV / "bin" / "python"), "install", "-q", "pip"]
+    if bare.returncode == 0 and _quiet(borrowed).returncode == 0:
+        return
     version = ".".join(map(str, sys.version_info[:2]))
     raise SetupFailed(
         f"this Python cannot make virtual environments with pip:\n{done.stdout[-600:]}\n"

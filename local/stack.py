@@ -27,6 +27,7 @@ from local.environment import (
     process_environment,
     render_nginx,
 )
+from local.log_end import log_end
 from local.ports import LOOPBACK, port_is_free
 from local.readiness import FailingPrograms, status
 from local.run_file import Login, RunInfo
@@ -198,14 +199,14 @@ class Stack:
         self._progress("web, shipper, workers, beat, Flower")
         assert self._supervisor is not None  # noqa: S101 - made in the step before
         self._supervisor.start(("uwsgi", "nginx", *WORKERS, "shipper", "beat", "flower"))
-        workers = self._command(plan, "python", "-m", "local.await_workers", *WORKERS)
+        workers = self._command(plan, "python", "-m", "local.await_workers", *WORKERS, "beat")
         flower = f"http://{LOOPBACK}:{plan.ports.flower}"
         try:
             keys = self._api_keys(plan)
             self._until("uwsgi", lambda: status(f"{self.url}/healthz") == 200)
             self._until("uwsgi", lambda: status(f"{self.url}/readyz") == 200)
             self._until("flower", lambda: status(f"{flower}/healthcheck") == 200)
-            self._progress("workers answer")
+            self._progress("workers and beat answer")
             workers.result(self._check)
         finally:
             workers.kill()
@@ -255,7 +256,7 @@ class Stack:
     # Waiting.
 
     def _flask(self, plan: _Plan, *words: str) -> str:
-        return self._command(plan, "flask", "--app", "app.wsgi", *words).result(self._check)
+        return self._command(plan, "flask", "--app", "app.commands", *words).result(self._check)
 
     def _command(self, plan: _Plan, program: str, *words: str) -> Command:
         return Command([Path(plan.environment["TELLTALE_BIN"]) / program, *words], plan.environment, REPOSITORY)
@@ -274,10 +275,13 @@ class Stack:
                 raise StackFailed(f"supervisord ended:\n{self._supervisor.output()}")
             failing = self._failing.look(self._supervisor.programs())
             if failing:
-                raise StackFailed(f"{failing} does not start; its log ends with:\n{self.folder.log_end(failing)}")
+                raise StackFailed(f"{failing} does not start; its log ends with:\n{self._log_end(failing)}")
         if time.monotonic() > self._deadline:
-            detail = f"{waiting_for} is not ready; its log ends with:\n{self.folder.log_end(waiting_for)}"
+            detail = f"{waiting_for} is not ready; its log ends with:\n{self._log_end(waiting_for)}"
             raise StackFailed(f"out of time: {detail}" if waiting_for else "out of time")
+
+    def _log_end(self, program: str) -> str:
+        return log_end(self.folder.logs / f"{program}.log")
 
     def _going_on(self) -> bool:
         self._check()

@@ -68,14 +68,6 @@ class StateFolder:
             self._runtime_dir = make_runtime_dir(self.path)
         return self._runtime_dir
 
-    def log_end(self, program: str) -> str:
-        """The last lines that a program wrote, for a person who asks why it does not start."""
-        try:
-            text = (self.logs / f"{program}.log").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "(no log)"
-        return "\n".join(text[-8000:].splitlines()[-15:])
-
     def close(self) -> None:
         """Take the sign away that a copy is ready here; does nothing in a folder that somebody else holds."""
         if self._lock is not None:

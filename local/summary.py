@@ -10,6 +10,8 @@ from app.brands import Brand
 from app.models.block import Channel
 from local.run_file import RunInfo
 
+_BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
 
 def summary(info: RunInfo, brands: tuple[Brand, ...], state_dir: Path) -> str:
     """What a person needs after a start: where things are, a key, and three commands that work as they stand."""
@@ -39,11 +41,11 @@ Three commands to copy. Register a message and keep its tracked link:
     -d {shlex.quote(json.dumps(body))} \\
     | grep -o 'http:[^"]*/c/[^"]*'); echo "$LINK"
 
-Click it. No DNS knows the brand's host, so curl is told where it is:
+Click it. No DNS knows the brand's host, so curl is told where it is; as "curl" it would be seen as a machine:
 
-  curl -si --connect-to ::{address} "$LINK"
+  curl -si --connect-to ::{address} -A '{_BROWSER}' "$LINK"
 
-See the event:
+See the event (events appear ten seconds after they were recorded):
 
   curl -s {info.url}/v1/events -H 'Authorization: Bearer {key}'
 
