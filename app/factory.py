@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from config.logging import setup_logging
-from config.sentry import setup_sentry
 from flask import Flask
 
 from app import commands
 from app.services import Services, build_services
 from app.web import api, health, metrics
 from app.web.tracking.front import Front
+from config.logging import setup_logging
+from config.sentry import setup_sentry
 from config.settings import Settings, load_settings
 
 # Larger than any body the API takes, so that its own limit answers with a clear problem document.

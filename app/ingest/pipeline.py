@@ -21,7 +21,7 @@ from app.lib import clock, ids
 from app.models import record_line
 from app.models.block import FIRST_LINK_SLOT, Block, Slot
 from app.models.count import CountKey
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
 from app.models.record import HitKind, Record
 from app.tracking.codes import Codes
 
@@ -187,7 +187,7 @@ class Pipeline:
         guessed: list[Event] = []
         for event in batch.events:
             pair = (event.message, event.kind)
-            first = event.judgement.counted and pair not in taken
+            first = event.judgement.counted and (pair not in taken or event.kind in ONCE_PER_MESSAGE)
             if first:
                 taken.add(pair)
             guessed.append(event._replace(first=first) if first else event)

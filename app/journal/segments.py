@@ -21,8 +21,11 @@ def new_name() -> str:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """All segments, oldest first."""
-    return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    """All segments, oldest first; none before the first record made the folder."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except FileNotFoundError:
+        return []
 
 
 def is_complete(path: Path) -> bool:

@@ -19,6 +19,10 @@ class EventKind(StrEnum):
         return f"message.{self.value}"
 
 
+ONCE_PER_MESSAGE = frozenset({EventKind.SENT, EventKind.UNSUBSCRIBED})
+"""A second event of these kinds for a message says nothing new and is not stored."""
+
+
 class Verdict(StrEnum):
     HUMAN = "human"
     PROXY = "proxy"

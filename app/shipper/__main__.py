@@ -12,14 +12,14 @@ from pathlib import Path
 from types import FrameType
 
 import zstandard
-from config.logging import setup_logging
-from config.sentry import setup_sentry
 
 from app.lib import clock
 from app.lib.log import log_event
 from app.services import Services, build_services
 from app.shipper.ship import Shipper, Status
+from config.logging import setup_logging
 from config.queues import Queue, TaskName
+from config.sentry import setup_sentry
 from config.settings import load_settings
 
 _IDLE_SECONDS = 0.02

@@ -125,10 +125,7 @@ class Shipper:
         )
 
     def _discover(self) -> None:
-        try:
-            found = {path.name for path in segments.list_segments(self._journal_dir)}
-        except FileNotFoundError:
-            found = set()
+        found = {path.name for path in segments.list_segments(self._journal_dir)}
         for name in sorted(found - self._segments.keys()):
             self._segments[name] = SegmentState()
         for name in self._segments.keys() - found:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import pymongo
 from bson import Int64
 from pymongo import IndexModel, UpdateOne
 from pymongo.client_session import ClientSession
@@ -22,6 +23,7 @@ from app.models.count import CountKey
 from app.storage.client import Document, translated
 
 _KEPT = timedelta(days=14)
+_COMPACT_SECONDS = 20.0
 
 
 class Batches:
@@ -70,7 +72,8 @@ class Batches:
 
         Two runs at once are safe: the transaction of one of them fails and its markers wait for the next run.
         """
-        with translated(), self._database.client.start_session() as session:
+        # The driver retries a transaction for two minutes by itself, whatever timeoutMS says.
+        with translated(), pymongo.timeout(_COMPACT_SECONDS), self._database.client.start_session() as session:
             return session.with_transaction(lambda inside: self._compact(inside, limit))
 
     def _compact(self, session: ClientSession, limit: int) -> int:

@@ -19,7 +19,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import StoreUnavailable
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
 from app.storage.client import Document, translated
 from app.storage.messages import only_duplicates
 
@@ -28,8 +28,6 @@ _KIND_CODES = {EventKind.SENT: 1, EventKind.OPENED: 2, EventKind.CLICKED: 3, Eve
 _KINDS = {code: kind for kind, code in _KIND_CODES.items()}
 _VERDICT_CODES = {Verdict.HUMAN: 1, Verdict.PROXY: 2, Verdict.MACHINE: 3}
 _VERDICTS = {code: verdict for verdict, code in _VERDICT_CODES.items()}
-ONCE_PER_MESSAGE = frozenset({EventKind.SENT, EventKind.UNSUBSCRIBED})
-"""A second event of these kinds for a message says nothing new and is not stored."""
 _FIRST = 0
 _ATTEMPTS = 5
 
@@ -44,7 +42,8 @@ class EventStore:
         self._events: Collection[Document] = database["events"]
 
     def insert(self, events: Sequence[Event], batch_id: str) -> list[Event]:
-        """Store a batch's events; `event.first` on the way in is a guess, on the way out it is the truth.
+        """Store a batch's events; `event.first` on the way in is a guess, on the way out it is the truth. For the
+        kinds in `ONCE_PER_MESSAGE` the guess must be True: they are first or they are not stored.
 
         Running a batch again, at the same time or later, gives the same answer: an event that is there already
         keeps what it has, and belongs to the batch that stored it.
