@@ -31,7 +31,7 @@ lint: setup-dev ## Check style, types and the arrow rule
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-lock: setup-dev ## Pin every version and hash anew from requirements*.in
+lock: setup-dev ## Pin what requirements*.in ask for, with hashes; versions already pinned stay
 	$(UV) requirements.in -o requirements.txt
 	$(UV) requirements-local.in -o requirements-local.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt

@@ -34,18 +34,9 @@ from local.run_file import Login, RunInfo
 from local.secret_files import make_secrets
 from local.servers import ServerFailed, make_primary, wait_for_redis
 from local.state_folder import FolderInUse, StateFolder
-from local.supervision import Supervisor
+from local.stop_order import STOP_ORDER, WORKERS
+from local.supervision import NotStarted, Supervisor
 from local.watch import Watch
-
-WORKERS = ("worker-ingest", "worker-webhooks", "worker-maintenance")
-STOP_ORDER: tuple[tuple[tuple[str, ...], float], ...] = (
-    (("nginx",), 15.0),
-    (("uwsgi",), 40.0),
-    (("shipper", "beat"), 20.0),
-    ((*WORKERS, "flower"), 40.0),
-    (("valkey", "mongod"), 20.0),
-)
-"""What is stopped together, and how many seconds it may take: the door first, the stores last."""
 
 
 class StackFailed(RuntimeError):
@@ -288,12 +279,23 @@ class Stack:
         return True
 
 
+_EXPECTED = (
+    BrandsFileRefused,
+    CommandFailed,
+    ConfigurationError,
+    FolderInUse,
+    MissingProgram,
+    NotStarted,
+    ServerFailed,
+)
+
+
 @contextmanager
 def _readable_errors() -> Iterator[None]:
     """What can go wrong at a start, as one kind of error with a text for people."""
     try:
         yield
-    except (FolderInUse, MissingProgram, CommandFailed, ServerFailed, BrandsFileRefused, ConfigurationError) as error:
+    except _EXPECTED as error:
         raise StackFailed(str(error)) from error
     except SettingsError as error:
         raise StackFailed(str(error.code)) from error

@@ -10,6 +10,7 @@ from typing import IO
 
 from local import process_groups
 from local.environment import make_runtime_dir
+from local.stop_order import end_in_order
 
 
 class FolderInUse(RuntimeError):
@@ -57,9 +58,7 @@ class StateFolder:
     def end_leftovers(self) -> bool:
         """End the processes of an earlier start that was killed; whether there were any."""
         leftovers = process_groups.remembered(self.groups_file)
-        # The supervisor first, in order and with time: it would start the others anew.
-        process_groups.end([one for name, one in leftovers.items() if name == "supervisord"], 60.0)
-        process_groups.end(list(leftovers.values()), 20.0)
+        end_in_order(leftovers)
         return bool(leftovers)
 
     def runtime_dir(self) -> Path:

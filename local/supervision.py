@@ -24,6 +24,11 @@ from local.process_groups import Leader, leader
 # What the connection raises while supervisord starts, stops or is gone.
 _UNREACHABLE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
+
+class NotStarted(RuntimeError):
+    """supervisord did not take the order to start a program."""
+
+
 _ALIVE = frozenset({"STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED"})
 """EXITED too: it is about to be started again."""
 
@@ -89,9 +94,16 @@ class Supervisor:
         return {**found, "supervisord": self.leader} if self.leader else found
 
     def start(self, names: Iterable[str]) -> None:
-        """Order these programs to start; returns at once."""
+        """Order these programs to start; returns at once.
+
+        Raises:
+            NotStarted: a program's file is missing, it runs already, or supervisord does not answer.
+        """
         for name in names:
-            self._call("startProcess", name, False)
+            try:
+                self._call("startProcess", name, False)
+            except _UNREACHABLE as error:
+                raise NotStarted(f"{name} cannot be started: {error}") from error
 
     def stop(self, names: Iterable[str], timeout_seconds: float) -> bool:
         """Stop these programs at the same time; whether all ended in time."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from local import process_groups
-from local.supervision import Supervisor
+from local.stop_order import end_in_order
+from local.supervision import NotStarted, Supervisor
 
-_INTERVAL_SECONDS = 0.3
+_INTERVAL_SECONDS = 0.5
 
 
 class Watch:
@@ -44,7 +46,7 @@ class Watch:
 
     def end_all(self) -> None:
         """End every process group that was ever seen and still has members."""
-        process_groups.end(list(self._groups.values()), 10.0)
+        end_in_order(self._groups)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -72,5 +74,6 @@ class Watch:
             self._changed(self.pids)
         for program in self._supervisor.programs().values():
             if program.state == "FATAL" and not self._stopping.is_set():
-                # supervisord gave up; what it waited for may be back tomorrow.
-                self._supervisor.start([program.name])
+                # supervisord gave up; what it waited for may be back tomorrow. If not: the next look tries again.
+                with suppress(NotStarted):
+                    self._supervisor.start([program.name])
