@@ -25,7 +25,6 @@ ENV PATH=/venv/bin:$PATH \
     TELLTALE_PYTHON=/venv/bin/python \
     TELLTALE_STATE_DIR=/var/lib/telltale \
     TELLTALE_UWSGI_SOCKET=/run/telltale/uwsgi.sock \
-    TELLTALE_UWSGI_BACKLOG=1024 \
     TELLTALE_WEB_PROCESSES=4
 USER telltale
 CMD ["uwsgi", "--ini", "config/uwsgi.ini"]

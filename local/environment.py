@@ -123,7 +123,6 @@ def process_environment(
         "TELLTALE_UWSGI_INI": str(REPOSITORY / "config" / "uwsgi.ini"),
         "TELLTALE_UWSGI_SOCKET": str(runtime_dir / "uwsgi.sock"),
         "TELLTALE_UWSGI_SOCKET_MODE": "600",
-        "TELLTALE_UWSGI_BACKLOG": str(_backlog()),
         # Counters of the web processes (app/web/metrics.py). Gone at every start, as Prometheus expects of a process.
         "PROMETHEUS_MULTIPROC_DIR": str(runtime_dir / "metrics"),
         "TELLTALE_FLOWER_PORT": str(ports.flower),
@@ -142,15 +141,6 @@ def process_environment(
         defaults["TELLTALE_BROKER_URL"] = redis_url(ports.valkey, 1)
         defaults["TELLTALE_CACHE_URL"] = redis_url(ports.valkey, 2)
     return {**defaults, **given, **fixed, **servers}
-
-
-def _backlog() -> int:
-    """Waiting connections uWSGI may ask for; more than the kernel allows and it would not start."""
-    try:
-        allowed = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        allowed = 100
-    return min(1024, allowed)
 
 
 def render_nginx(environment: Mapping[str, str], listen: str) -> None:

@@ -24,7 +24,6 @@ class ShipperStatus:
     in_flight: int
     segments: int
     reshipped: int
-    bad_lines: int = 0
 
     def fault(self) -> str | None:
         """What is wrong, for a person; None when nothing is."""
@@ -56,7 +55,6 @@ def read_shipper_status(folder: Path) -> ShipperStatus | None:
             in_flight=int(said["in_flight"]),
             segments=int(said["segments"]),
             reshipped=int(said["reshipped"]),
-            bad_lines=int(said.get("bad_lines", 0)),
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError("the shipper's status has another shape") from error

@@ -1,7 +1,7 @@
 """Cuts segments into batches, ships them until their marker is in MongoDB, then deletes the segment.
 
-The broker may lose a message (Redis does, under `kill -9`), a worker may die: only a marker ends a batch's wait. A batch is
-shipped again later and later, and only while the queue is short, so a dead worker does not fill the broker.
+The broker may lose a message (Redis does, under `kill -9`), a worker may die: only a marker ends a batch's wait. A
+batch is shipped again later and later, and only while the queue is short, so a dead worker does not fill the broker.
 """
 
 from __future__ import annotations

@@ -124,7 +124,6 @@ def _shipper(services: Services) -> Iterator[Metric]:
     yield _gauge("telltale_journal_batches_in_flight", "Batches shipped and not yet stored.", status.in_flight)
     yield _gauge("telltale_journal_segments", "Segments on disk.", status.segments)
     yield CounterMetricFamily("telltale_journal_reshipped", "Batches shipped more than once.", value=status.reshipped)
-    yield CounterMetricFamily("telltale_journal_bad_lines", "Lines that could not be read.", value=status.bad_lines)
 
 
 def _disk(services: Services) -> Iterator[Metric]:
