@@ -174,6 +174,7 @@ class Pipeline:
                     kept_user_agent(record.user_agent),
                     kept_address(record.client, brand.client_address_policy),
                     record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
+                    record.query,
                 )
             )
 

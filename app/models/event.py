@@ -62,3 +62,5 @@ class Event(NamedTuple):
     """The client's address, cut to the brand's policy; often empty."""
     method: str | None = None
     """Unsubscribed only: `one_click`, `link`, `api`, …"""
+    query: str = ""
+    """The fields that the brand lets its URLs carry in the clear (`metadata_keys`), as `key=value&…`."""

@@ -57,7 +57,7 @@ class Record(
     user_agent: str = ""
     query: str = ""
     headers: dict[str, str] = {}
-    """Lower-case short names: `purpose` (any prefetch header's value), `form` (how an unsubscribe was posted)."""
+    """Lower-case short names: `purpose` (words of a prefetch header), `form` (how an unsubscribe was posted)."""
 
     @property
     def id(self) -> bytes:

@@ -174,6 +174,8 @@ def _to_document(event: Event, batch: bytes) -> Document:
         document["ip"] = event.client
     if event.method is not None:
         document["um"] = event.method
+    if event.query:
+        document["q"] = event.query
     return document
 
 
@@ -194,4 +196,5 @@ def _from_document(document: Document) -> Event:
         user_agent=document.get("ua", ""),
         client=document.get("ip", ""),
         method=document.get("um"),
+        query=document.get("q", ""),
     )

@@ -34,6 +34,7 @@ def _one(event: Event, message_id: str, block: Block | None) -> dict[str, Any]:
         "user_agent": event.user_agent or None,
         "client": event.client or None,
         "method": event.method,
+        "query": event.query or None,
         **_where(event, block),
     }
     return {

@@ -45,6 +45,8 @@ Reference = Annotated[str, plain_text(most=128)]
 Name = Annotated[str, plain_text(most=200)]
 Address = Annotated[str, plain_text(most=254)]
 Url = Annotated[str, plain_text(most=2048)]
+EndpointId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+"""As our ids are spelt: whatever else somebody asks for must not reach a query, which a slow store would log."""
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_METADATA_KEY, pattern=_METADATA_KEY)]
 MetadataValue = Annotated[str, StringConstraints(max_length=MAX_METADATA_BYTES, pattern=_PLAIN)]
 Metadata = dict[MetadataKey, MetadataValue]

@@ -13,6 +13,7 @@ from app.web.api.fields import (
     MAX_METADATA_KEY,
     Address,
     Answer,
+    EndpointId,
     Metadata,
     Moment,
     Name,
@@ -154,6 +155,7 @@ class EventAnswer(Answer):
     user_agent: str | None = None
     client: str | None = Field(default=None, description="The client's network, if the brand keeps it.")
     method: str | None = Field(default=None, description="How somebody unsubscribed.")
+    query: str | None = Field(default=None, description="The query fields the brand allows on its URLs.")
 
 
 class EventQuery(Schema):
@@ -219,7 +221,7 @@ class EndpointList(Answer):
 
 class DeliveryQuery(Schema):
     state: Literal["pending", "delivered", "dead"] | None = None
-    endpoint_id: Reference | None = None
+    endpoint_id: EndpointId | None = None
     cursor: Annotated[str, Field(max_length=200)] | None = None
     limit: int = Field(default=100, ge=1, le=MAX_PAGE, strict=False)
 

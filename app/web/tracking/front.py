@@ -18,6 +18,7 @@ from app.models.record import RECORD_VERSION, HitKind, Record
 from app.tracking.codes import MAX_LENGTH, Codes
 from app.tracking.urls import location
 from app.web.tracking import answers
+from config.scrub import scrub
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -26,6 +27,7 @@ Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 _MAX_FORM_BYTES = 65_536
 _MAX_QUERY_FIELDS = 20
 _PURPOSE_HEADERS = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
+_PURPOSES = ("prefetch", "prerender", "preview")
 
 
 class Journal(Protocol):
@@ -203,7 +205,7 @@ def _record(environ: Environ, kind: HitKind, code: str, brand: Brand, headers: d
         headers = {}
         for name in _PURPOSE_HEADERS:
             if name in environ:
-                headers = {"purpose": environ[name]}
+                headers = _purpose(environ[name])
                 break
     query = environ.get("QUERY_STRING", "")
     return Record(
@@ -235,13 +237,20 @@ def _hit(given: str) -> tuple[int, str]:
     return at_ms, ids.new_id(at_ms).hex()
 
 
+def _purpose(value: str) -> dict[str, str]:
+    """The words of a prefetch header that mean something; whatever else a client writes there may be about a person."""
+    value = value.lower()
+    known = ",".join(word for word in _PURPOSES if word in value)
+    return {"purpose": known} if known else {}
+
+
 def _allowed_query(query: str, brand: Brand) -> str:
-    """The fields a brand may pass in the clear; everything else never reaches the journal."""
+    """The fields a brand may pass in the clear, but for values that look personal; nothing else reaches the journal."""
     try:
         fields = parse_qsl(query[:2048], max_num_fields=_MAX_QUERY_FIELDS)
     except ValueError:
         return ""
-    return urlencode([(key, value) for key, value in fields if key in brand.metadata_keys])
+    return urlencode([(key, value) for key, value in fields if key in brand.metadata_keys and scrub(value) == value])
 
 
 def _form(environ: Environ) -> bytes:

@@ -153,6 +153,12 @@ def test_what_belongs_to_nobody_is_dropped_by_reason(world: World) -> None:
     assert world.services.database["events"].count_documents({}) == 0
 
 
+def test_allowed_query_fields_stay_with_the_event(world: World) -> None:
+    world.hit(f"/o/{world.code(1)}", QUERY_STRING="lead=L-1&email=ann@people.example")
+    world.ingest()
+    assert [event.query for event in events(world)] == ["lead=L-1"]
+
+
 def test_ingest_unsubscribes_when_the_front_could_not(world: World) -> None:
     world.hit(f"/u/{world.code(2)}", "POST")
     world.services.database["suppressions"].delete_many({})
