@@ -109,11 +109,10 @@ class Client:
             connection.close()
 
     def raw(self, request: bytes) -> list[Answer]:
-        """Send bytes as they are, say nothing more, and read until the server closes; the answers in it, in order."""
+        """Send bytes as they are and read until the server closes (so ask for that); the answers in order."""
         with socket.create_connection(self._address, timeout=self._timeout) as connection:
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
-                connection.shutdown(socket.SHUT_WR)
             received = b""
             with suppress(ConnectionResetError):
                 while chunk := connection.recv(65_536):
