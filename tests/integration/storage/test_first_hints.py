@@ -10,7 +10,7 @@ from app.storage.first_hints import FirstHints
 
 
 def test_exactly_what_was_remembered_is_known(redis_url: str) -> None:
-    seeded = random.Random(1)  # noqa: S311  # not for secrets
+    seeded = random.Random(1)  # not for secrets
     hints = FirstHints(connect_redis(redis_url), "store")
     kinds = list(EventKind)
     pairs = {(seeded.randrange(1 << 47), seeded.choice(kinds)) for _ in range(500)}
