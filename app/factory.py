@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, Response
 
 from app import commands
 from app.services import Services, build_services
 from app.web import api, health, metrics
+from app.web.tracking.answers import COMMON
 from app.web.tracking.front import Front
 from config.logging import setup_logging
 from config.sentry import setup_sentry
@@ -36,7 +37,15 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     health.register(app, services)
     metrics.register(app, services)
     commands.register(app)
+    app.after_request(_add_headers)
     return app
+
+
+def _add_headers(response: Response) -> Response:
+    """What every answer says that does not say otherwise, a 404 for a path that nobody knows too."""
+    for name, value in (*COMMON, ("X-Content-Type-Options", "nosniff")):
+        response.headers.setdefault(name, value)
+    return response
 
 
 def add_front(app: Flask, services: Services) -> None:

@@ -110,6 +110,7 @@ class Client:
 
     def raw(self, request: bytes) -> list[Answer]:
         """Send bytes as they are and read until the server closes (so ask for that); the answers in order."""
+        method = request.partition(b" ")[0].decode("latin-1")
         with socket.create_connection(self._address, timeout=self._timeout) as connection:
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
@@ -120,7 +121,7 @@ class Client:
         answers: list[Answer] = []
         stream = io.BytesIO(received)
         while stream.tell() < len(received):
-            response = http.client.HTTPResponse(_Received(stream), method="GET")  # type: ignore[arg-type]  # enough of one
+            response = http.client.HTTPResponse(_Received(stream), method=method)  # type: ignore[arg-type]  # enough
             response.begin()
             answers.append(Answer(response.status, response.headers, response.read()))
         return answers
