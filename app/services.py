@@ -81,6 +81,11 @@ class Services:
         return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role])
 
     @cached_property
+    def bulk_database(self) -> Database[Document]:
+        """For ingest, whose every step may run again."""
+        return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role], retry_writes=False)
+
+    @cached_property
     def redis(self) -> Redis:
         return connect_redis(self.settings.redis_url, timeout_seconds=_REDIS_SECONDS[self.role])
 
@@ -168,13 +173,23 @@ class Services:
             codes=self.codes,
             blocks=self.block_cache,
             brands=self.brands,
-            events=self.events,
+            events=EventStore(self.bulk_database),
             hints=FirstHints(self.cache, self.store_id),
             unsubscribes=self.unsubscribes,
             outbox=WebhookOutbox(self),
             counts=self.batches,
             dead_letters=self.dead_letters,
         )
+
+    def close(self) -> None:
+        """Let go of what was made: connections and this process's journal segment. For tests and short programs."""
+        made = self.__dict__
+        for database in ("database", "bulk_database"):
+            if database in made:
+                made[database].client.close()
+        for name in ("redis", "cache", "journal"):
+            if name in made:
+                made[name].close()
 
     def endpoints_of(self, brand_ids: set[str]) -> dict[str, list[Endpoint]]:
         """Every endpoint of some brands, from brands.yaml and the API: one query, so a new one is heard at once."""
@@ -191,6 +206,7 @@ class WebhookOutbox:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._deliveries = Deliveries(services.bulk_database, services.keyring)
 
     def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
         services = self._services
@@ -211,7 +227,7 @@ class WebhookOutbox:
                 if (brand := services.brands.by_id(brand_id))
             },
         )
-        services.deliveries.insert_many(deliveries)
+        self._deliveries.insert_many(deliveries)
         return {(delivery.brand_id, delivery.endpoint_id) for delivery in deliveries}
 
 

@@ -40,6 +40,7 @@ from local.servers import start_mongod, start_redis
 _BRANDS = 5
 _LINKS = 5
 _WARM_UP = 4000
+_CACHE_GB = 2.0  # half a gigabyte, as `make run` has, makes MongoDB evict all the time; no production has so little
 _STAGES = ("decode", "attribute", "suppress", "classify", "store", "tell", "mark")
 _AGENTS = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{n} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
@@ -172,6 +173,8 @@ def run_round(
         deadline = time.monotonic() + 300
         fill_journal(settings.journal_dir, services, blocks, _WARM_UP, seed + 1000)
         _wait_until_stored(services, _WARM_UP, deadline)
+        # What registering wrote is on disk before the clock runs, so that its checkpoint is not counted here.
+        services.database.client.admin.command("fsync")
         processes = {**servers, "worker": worker.pid, "shipper": shipper.pid}
         cpu = {name: cpu_seconds(pid) for name, pid in processes.items()}
         started = time.perf_counter()
@@ -191,7 +194,7 @@ def run_round(
     result = {"seconds": seconds, "events_per_s": events / seconds, "stages": read_stages(log)}
     result["cpu"] = {name: round(spent / events * 1e6, 2) for name, spent in cpu.items()}
     services.database.client.drop_database(services.database.name)
-    services.database.client.close()
+    services.close()
     return result
 
 
@@ -247,10 +250,12 @@ def cpu_seconds(pid: int) -> float:
 
 def _wait_until_stored(services: Services, records: int, deadline: float) -> None:
     while time.monotonic() < deadline:
-        stored = services.database["batches"].aggregate([{"$group": {"_id": None, "n": {"$sum": "$records"}}}])
-        if sum(row["n"] for row in stored) >= records:
-            return
-        time.sleep(0.05)
+        # First a number that MongoDB has at hand: a look is paid by the server that is measured.
+        if services.database["events"].estimated_document_count() >= records:
+            stored = services.database["batches"].aggregate([{"$group": {"_id": None, "n": {"$sum": "$records"}}}])
+            if sum(row["n"] for row in stored) >= records:
+                return
+        time.sleep(0.02)
     raise SystemExit("the journal was not ingested in five minutes")
 
 
@@ -277,7 +282,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="telltale-bench-") as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
-        mongod, valkey = start_mongod(folder / "mongod"), start_redis(folder / "valkey")
+        mongod, valkey = start_mongod(folder / "mongod", cache_gb=_CACHE_GB), start_redis(folder / "valkey")
         environment = {
             "TELLTALE_BRANDS_FILE": str(brands_file(folder)),
             "TELLTALE_SECRETS_DIR": str(folder / "secrets"),

@@ -22,6 +22,7 @@ from local.log_end import log_end
 from local.ports import LOOPBACK, free_port, port_is_free
 
 REPLICA_SET = "telltale"
+CACHE_GB = 0.5
 
 _NOT_YET_INITIALIZED = 94
 _INVALID_CONFIG = 93
@@ -61,16 +62,19 @@ class Server:
         self._process.wait(15)
 
 
-def start_mongod(folder: Path, port: int | None = None, timeout_seconds: float = 60.0) -> Server:
+def start_mongod(
+    folder: Path, port: int | None = None, timeout_seconds: float = 60.0, cache_gb: float = CACHE_GB
+) -> Server:
     """Start a one-node replica set on the loopback address and wait until it takes writes.
 
     Args:
         folder: holds data and log; the data of an earlier start is kept, also when the port changed.
         port: a free one by default.
+        cache_gb: MongoDB's own cache in GiB.
     """
 
     def start(chosen: int, deadline: float) -> Server:
-        process = _spawn(mongod_command(folder / "data", chosen), folder / "mongod.log")
+        process = _spawn(mongod_command(folder / "data", chosen, cache_gb), folder / "mongod.log")
         server = Server(process, mongo_url(chosen), chosen, folder)
         _ready_or_stopped(server, process, lambda: make_primary(chosen, deadline, lambda: process.poll() is None))
         return server
@@ -105,7 +109,7 @@ def redis_url(port: int, database: int = 0) -> str:
     return f"redis://{LOOPBACK}:{port}/{database}"
 
 
-def mongod_command(data: Path, port: int) -> list[str]:
+def mongod_command(data: Path, port: int, cache_gb: float = CACHE_GB) -> list[str]:
     """The command of a small private MongoDB; makes the data folder."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return [
@@ -114,7 +118,7 @@ def mongod_command(data: Path, port: int) -> list[str]:
         # Even one node is a replica set: a standalone acknowledges from memory and knows no transactions.
         *("--replSet", REPLICA_SET, "--oplogSize", "128"),
         # Half the machine's memory is the default, for every copy that runs.
-        *("--wiredTigerCacheSizeGB", "0.5"),
+        *("--wiredTigerCacheSizeGB", str(cache_gb)),
         # Slow operations are logged with their values, so almost none may be "slow".
         *("--quiet", "--slowms", "10000"),
         *("--setParameter", "diagnosticDataCollectionEnabled=false"),

@@ -179,21 +179,24 @@ class Pipeline:
             )
 
     def store(self, batch: Batch) -> None:
-        """Guess which events are first, and let MongoDB's unique index decide."""
+        """Guess which events are first, let MongoDB's unique index decide, and look where the guess was to wait."""
         if not batch.events:
             return
-        pairs = list({(event.message, event.kind) for event in batch.events if event.judgement.counted})
-        known = self._hints.known(pairs)
-        taken = set(known)
+        pairs = {(event.message, event.kind) for event in batch.events if event.judgement.counted}
+        known, free = self._hints.claim(list(pairs))
         guessed: list[Event] = []
         for event in batch.events:
             pair = (event.message, event.kind)
-            first = event.judgement.counted and (pair not in taken or event.kind in ONCE_PER_MESSAGE)
+            first = event.judgement.counted and (pair in free or event.kind in ONCE_PER_MESSAGE)
             if first:
-                taken.add(pair)
+                free.discard(pair)
             guessed.append(event._replace(first=first) if first else event)
         batch.events = self._events.insert(guessed, batch.id)
-        self._hints.remember([pair for pair in pairs if pair not in known])
+        certain = known | {(event.message, event.kind) for event in batch.events if event.first}
+        if unsure := pairs - certain:
+            batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)
+            certain |= confirmed
+        self._hints.remember(certain - known)
 
     def tell(self, batch: Batch) -> None:
         """A delivery per event and endpoint that wants it."""

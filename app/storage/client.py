@@ -22,12 +22,16 @@ Document = dict[str, Any]
 WRITE_CONCERN = WriteConcern(w="majority", j=True)
 
 
-def connect(settings: Settings, *, timeout_seconds: float = 5.0, pool_size: int = 4) -> Database[Document]:
+def connect(
+    settings: Settings, *, timeout_seconds: float = 5.0, pool_size: int = 4, retry_writes: bool = True
+) -> Database[Document]:
     """The deployment's database. Call it once per process, after any fork: MongoClient is not fork-safe.
 
     Args:
         timeout_seconds: total time for one operation, server selection included.
         pool_size: connections at most; a worker needs few, a web process one per thread.
+        retry_writes: whether the driver repeats a write that met a failover. MongoDB keeps books for that per
+            document, a tenth of the cost of an insert: not for writers that repeat whole batches themselves.
     """
     client: MongoClient[Document] = MongoClient(
         settings.mongo_url,
@@ -35,6 +39,7 @@ def connect(settings: Settings, *, timeout_seconds: float = 5.0, pool_size: int 
         serverSelectionTimeoutMS=int(min(timeout_seconds, 2.0) * 1000),
         maxPoolSize=pool_size,
         maxIdleTimeMS=60_000,
+        retryWrites=retry_writes,
         tz_aware=True,
         appname="telltale",
     )

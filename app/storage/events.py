@@ -16,7 +16,7 @@ from bson import Int64
 from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from app.errors import StoreUnavailable
 from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
@@ -92,6 +92,42 @@ class EventStore:
             elif event.kind not in ONCE_PER_MESSAGE:
                 again[event.id] = event._replace(first=False)
         return again
+
+    def confirm_firsts(
+        self, events: Sequence[Event], pairs: set[tuple[int, EventKind]]
+    ) -> tuple[list[Event], set[tuple[int, EventKind]]]:
+        """Make sure that each (message, kind) has its first event, and make one of the batch's own the first if not.
+
+        For pairs that the batch left to another batch, which may have died since, and for a batch that runs again.
+
+        Args:
+            events: the batch's own, as stored; the earliest counted one of a pair becomes its first.
+
+        Returns:
+            the events as they are now, and the pairs that certainly have a first event.
+        """
+        wanted = sorted({message for message, _ in pairs})
+        with translated():
+            found = self._events.find({"m": {"$in": wanted}, "f": _FIRST}, {"m": 1, "k": 1, "_id": 0})
+            confirmed = {(int(row["m"]), _KINDS[row["k"]]) for row in found} & pairs
+        settled: list[Event] = []
+        for event in events:
+            pair = (event.message, event.kind)
+            if event.judgement.counted and pair in pairs and pair not in confirmed:
+                confirmed.add(pair)
+                settled.append(event._replace(first=self._promote(event)))
+            else:
+                settled.append(event)
+        return settled, confirmed
+
+    def _promote(self, event: Event) -> bool:
+        """Make a stored event the first of its kind; False when another one has become it meanwhile."""
+        with translated():
+            try:
+                self._events.update_one({"_id": event.id, "m": event.message}, {"$set": {"f": _FIRST}})
+            except DuplicateKeyError:
+                return False
+        return True
 
     def find_first(self, message: int, kind: EventKind) -> Event | None:
         """The first counted event of a kind for a message."""

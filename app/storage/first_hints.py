@@ -1,7 +1,9 @@
-"""Which (message, kind) certainly has its first event in MongoDB already: bits in Redis that save refused inserts.
+"""Guesses which (message, kind) already has its first event: bits in Redis that save refused inserts, nothing more.
 
-A bit is set only after MongoDB has the first event, so a set bit is true and a missing one means "ask MongoDB".
-Losing Redis costs refused inserts, never a figure. Bits lie in pages of the number space that expire.
+Two bits per pair. `known` is set only after MongoDB has the first event, so a set bit is true. `claimed` says that a
+batch is about to store one: a second batch then does not try, and looks afterwards (`EventStore.confirm_firsts`).
+MongoDB refuses a whole group of inserts for one that is not first and does them again one by one, which costs more
+than everything else in ingest; without Redis exactly that happens, and no figure changes.
 """
 
 from __future__ import annotations
@@ -18,29 +20,39 @@ from app.models.event import EventKind
 
 _log = logging.getLogger("telltale.storage")
 
+# A page is 2**17 numbers in 16 KiB; pages expire, which costs refused inserts and no more.
 _PAGE_BITS = 17
 _PAGE_MASK = (1 << _PAGE_BITS) - 1
-_SECONDS = 14 * 24 * 3600
-_ONE = ord("1")
+_KNOWN_SECONDS = 14 * 24 * 3600
+_CLAIMED_SECONDS = 600
+_FREE, _KNOWN = b"01"
 _LETTERS = {EventKind.SENT: "s", EventKind.OPENED: "o", EventKind.CLICKED: "c", EventKind.UNSUBSCRIBED: "u"}
 
 Pair = tuple[int, EventKind]
 
-
-# KEYS: pages; ARGV: the places asked for in each. Answers a text of 0 and 1 per page.
-_GET = """
+# KEYS: a page of known bits and one of claimed bits, in turn. ARGV: the lifetime of claims, then the places asked for.
+# Answers a text per page: 0 free until now and claimed by this call, 1 known, 2 claimed by somebody else.
+_CLAIM = """
 local answers = {}
-for index, key in ipairs(KEYS) do
-  local places, bits = ARGV[index], {}
+for index = 1, #KEYS, 2 do
+  local places, found = ARGV[(index + 1) / 2 + 1], {}
   for at = 1, #places, 4 do
-    bits[#bits + 1] = redis.call('GETBIT', key, (struct.unpack('>I4', places, at)))
+    local place = struct.unpack('>I4', places, at)
+    if redis.call('GETBIT', KEYS[index], place) == 1 then
+      found[#found + 1] = '1'
+    elseif redis.call('SETBIT', KEYS[index + 1], place, 1) == 1 then
+      found[#found + 1] = '2'
+    else
+      found[#found + 1] = '0'
+    end
   end
-  answers[index] = table.concat(bits)
+  redis.call('EXPIRE', KEYS[index + 1], ARGV[1])
+  answers[#answers + 1] = table.concat(found)
 end
 return answers
 """
-# As above; ARGV begins with the lifetime in seconds.
-_SET = """
+# KEYS: pages of known bits. ARGV: their lifetime, then the places in each.
+_REMEMBER = """
 for index, key in ipairs(KEYS) do
   local places = ARGV[index + 1]
   for at = 1, #places, 4 do
@@ -58,26 +70,38 @@ class FirstHints:
     """
 
     def __init__(self, cache: redis.Redis, store_id: str) -> None:
-        self._get = cache.register_script(_GET)
-        self._set = cache.register_script(_SET)
+        self._claim = cache.register_script(_CLAIM)
+        self._remember = cache.register_script(_REMEMBER)
         self._prefix = f"telltale:first:{store_id}:"
 
-    def known(self, pairs: Sequence[Pair]) -> set[Pair]:
-        """Those of the pairs that have a first event. One call to Redis per batch; empty when Redis is away."""
+    def claim(self, pairs: Sequence[Pair]) -> tuple[set[Pair], set[Pair]]:
+        """One call to Redis per batch.
+
+        Returns:
+            the pairs that have a first event for certain, and those that the caller should try to be first with:
+            all of them when Redis is away.
+        """
         pages = self._pages(pairs)
         if not pages:
-            return set()
+            return set(), set()
+        keys = [name for key in pages for name in (key, key + ":claimed")]
         try:
-            answers = cast(list[bytes], self._get(keys=list(pages), args=[_packed(page) for page in pages.values()]))
+            answers = cast(
+                list[bytes],
+                self._claim(keys=keys, args=[_CLAIMED_SECONDS, *(_packed(page) for page in pages.values())]),
+            )
         except redis.RedisError as error:
             log_event(_log, WARNING, "hints_unavailable", error=type(error).__name__)
-            return set()
-        return {
-            pair
-            for members, bits in zip(pages.values(), answers, strict=True)
-            for pair, bit in zip(members, bits, strict=True)
-            if bit == _ONE
-        }
+            return set(), set(pairs)
+        known: set[Pair] = set()
+        free: set[Pair] = set()
+        for members, found in zip(pages.values(), answers, strict=True):
+            for pair, answer in zip(members, found, strict=True):
+                if answer == _KNOWN:
+                    known.add(pair)
+                elif answer == _FREE:
+                    free.add(pair)
+        return known, free
 
     def remember(self, pairs: Iterable[Pair]) -> None:
         """Note pairs whose first event MongoDB has acknowledged."""
@@ -85,7 +109,7 @@ class FirstHints:
         if not pages:
             return
         try:
-            self._set(keys=list(pages), args=[_SECONDS, *(_packed(page) for page in pages.values())])
+            self._remember(keys=list(pages), args=[_KNOWN_SECONDS, *(_packed(page) for page in pages.values())])
         except redis.RedisError as error:
             log_event(_log, WARNING, "hints_unavailable", error=type(error).__name__)
 

@@ -115,10 +115,7 @@ def world(environment: dict[str, str], tmp_path: Path, database: Database[dict[s
         count=lambda kind, outcome: found.counted.append((kind, outcome)),
     )
     yield found
-    services.journal.close()
-    services.database.client.close()
-    services.redis.close()
-    services.cache.close()
+    services.close()
 
 
 def store_block(services: Services, *, count: int = 20, list_id: str | None = "news") -> Block:

@@ -48,9 +48,7 @@ def services(environment: dict[str, str], tmp_path: Path, database: Database[dic
     create_indexes(database)
     found = build_services(load_settings({**environment, "TELLTALE_BRANDS_FILE": str(brands)}), role="web")
     yield found
-    found.database.client.close()
-    found.redis.close()
-    found.cache.close()
+    found.close()
 
 
 @pytest.fixture

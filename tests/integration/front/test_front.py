@@ -151,7 +151,7 @@ def test_prefetch_is_served_and_said_in_the_record(world: World) -> None:
     world.hit(f"/c/{world.code(4)}", HTTP_SEC_PURPOSE="prefetch;prerender")
     world.hit(f"/o/{world.code(1)}", HTTP_X_MOZ="prefetch")
     assert [record.headers for record in world.records()] == [
-        {"purpose": "prefetch;prerender"},
+        {"purpose": "prefetch,prerender"},
         {"purpose": "prefetch"},
     ]
 

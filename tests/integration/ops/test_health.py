@@ -49,9 +49,7 @@ def ask(settings: Settings) -> Iterator[Ask]:
 
     yield ask
     for services in made:
-        services.database.client.close()
-        services.redis.close()
-        services.cache.close()
+        services.close()
 
 
 def _report(settings: Settings, **changed: float) -> None:

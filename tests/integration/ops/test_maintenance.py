@@ -50,8 +50,7 @@ def services(
     found = build_services(load_settings({**own_environment, "TELLTALE_BRANDS_FILE": str(brands)}), role="worker")
     monkeypatch.setattr(tasks.base, "_services", (os.getpid(), found))
     yield found
-    found.database.client.close()
-    found.redis.close()
+    found.close()
 
 
 def _next_tick(services: Services, name: TaskName) -> None:
@@ -168,8 +167,7 @@ def test_a_tick_that_meets_a_dead_store_fails_and_is_not_tried_again(
     monkeypatch.setattr(tasks.base, "_services", (os.getpid(), without))
     with pytest.raises(TaskFailed, match="StoreUnavailable"):
         maintenance.check_numbers()
-    without.database.client.close()
-    without.redis.close()
+    without.close()
 
 
 @pytest.mark.slow

@@ -35,8 +35,7 @@ def services(own_environment: dict[str, str], tmp_path: Path, database: Database
     create_indexes(database)
     found = build_services(load_settings({**own_environment, "TELLTALE_BRANDS_FILE": str(brands)}), role="web")
     yield found
-    found.database.client.close()
-    found.redis.close()
+    found.close()
 
 
 def _samples(text: str) -> Samples:

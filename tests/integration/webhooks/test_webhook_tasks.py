@@ -59,8 +59,7 @@ def services(
     monkeypatch.setattr("tasks.base.services", lambda: found)
     monkeypatch.setattr("tasks.webhooks.services", lambda: found)
     yield found
-    found.database.client.close()
-    found.redis.close()
+    found.close()
 
 
 def tick(services: Services) -> None:
