@@ -45,7 +45,7 @@ Role = Literal["web", "worker", "shipper", "cli"]
 # Total time for one MongoDB operation. A person waits in front of the web; a batch may take its time.
 _MONGO_SECONDS: Mapping[Role, float] = {"web": 2.0, "worker": 20.0, "shipper": 5.0, "cli": 30.0}
 # A worker gains nothing from giving Redis up early; the web must never hang on it.
-_REDIS_SECONDS: Mapping[Role, float] = {"web": 0.2, "worker": 2.0, "shipper": 2.0, "cli": 2.0}
+_REDIS_SECONDS: Mapping[Role, float] = {"web": 0.2, "worker": 1.0, "shipper": 1.0, "cli": 2.0}
 
 
 class Services:

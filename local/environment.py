@@ -124,7 +124,7 @@ def process_environment(
         "TELLTALE_UWSGI_SOCKET": str(runtime_dir / "uwsgi.sock"),
         "TELLTALE_UWSGI_SOCKET_MODE": "600",
         # Counters of the web processes (app/web/metrics.py). Gone at every start, as Prometheus expects of a process.
-        "PROMETHEUS_MULTIPROC_DIR": str(runtime_dir / "metrics"),
+        "TELLTALE_METRICS_DIR": str(runtime_dir / "metrics"),
         "TELLTALE_FLOWER_PORT": str(ports.flower),
         "FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{(secrets / 'flower_password').read_text(encoding='utf-8').strip()}",
         "TELLTALE_RUNNER_PID": str(os.getpid()),

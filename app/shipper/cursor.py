@@ -1,13 +1,16 @@
 """What the shipper remembers between starts: how far each segment is read and which batches wait for their marker.
 
-Losing this file is harmless: the segments are read again from the start, cut differently, and events are told apart
-by their ids. It only saves that work, so it is written without syncing.
+On disk before any of its batches is shipped: a batch that was stored but not yet counted must come again with the
+same lines, because its events are counted under its id. Without this file the segments are read again from the start
+and cut differently: every event is still stored once, but one whose batch was killed between storing and counting
+would stay uncounted.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,12 +56,12 @@ def load(path: Path, *, now: float, ship_again_at: float) -> dict[str, SegmentSt
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        log_event(_log, logging.WARNING, "cursor_unreadable", error=type(error).__name__)
+        log_event(_log, logging.ERROR, "cursor_unreadable", error=type(error).__name__)
         return {}
 
 
-def save(path: Path, segments: dict[str, SegmentState]) -> None:
-    """Write the cursor in one step; a full disk is logged and costs only repeated work."""
+def save(path: Path, segments: dict[str, SegmentState]) -> bool:
+    """Write the cursor in one step and sync it; False when the disk refused, and the old one still stands."""
     text = json.dumps(
         {
             name: {"read_to": state.read_to, "pending": [[batch.start, batch.end] for batch in state.pending]}
@@ -67,7 +70,22 @@ def save(path: Path, segments: dict[str, SegmentState]) -> None:
     )
     temporary = path.with_suffix(".new")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         log_event(_log, logging.WARNING, "cursor_not_saved", error=type(error).__name__)
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """A renamed file survives a power cut only when its folder is synced too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -97,9 +97,10 @@ class Shipper:
         now = self._now()
         self._discover()
         planned = self._plan(now)
-        if planned:
-            # Before anything is shipped, so that after a crash the same batches are shipped and not others.
-            cursor.save(self._cursor_file, self._segments)
+        # Before anything is shipped, so that after a crash the same batches are shipped and not others.
+        if planned and not cursor.save(self._cursor_file, self._segments):
+            self._forget(planned)
+            planned = []
         self._ship_due(now)
         if now >= self._confirm_at:
             self._confirm_at = now + _CONFIRM_SECONDS
@@ -108,7 +109,7 @@ class Shipper:
         if now >= self._sync_at:
             self._sync_at = now + _SYNC_SECONDS
             self._sync()
-        return planned
+        return len(planned)
 
     def status(self) -> Status:
         now = self._now()
@@ -131,26 +132,35 @@ class Shipper:
         for name in self._segments.keys() - found:
             del self._segments[name]
 
-    def _plan(self, now: float) -> int:
+    def _plan(self, now: float) -> list[tuple[SegmentState, Pending]]:
         in_flight = sum(len(state.pending) for state in self._segments.values())
-        planned = 0
+        planned: list[tuple[SegmentState, Pending]] = []
         for name, state in self._segments.items():
             path = self._journal_dir / name
             # Asked before the size is taken: what is complete now cannot grow afterwards.
             complete = segments.is_complete(path)
             state.size = _size(path)
-            while state.size > state.read_to and in_flight + planned < _MAX_IN_FLIGHT:
+            while state.size > state.read_to and in_flight + len(planned) < _MAX_IN_FLIGHT:
                 if state.waiting_since is None:
                     state.waiting_since = now
                 due = complete or now - state.waiting_since >= self._max_wait
                 end = _cut(path, state.read_to, self._max_records, due=due, complete=complete)
                 if end <= state.read_to:
                     break
-                state.pending.append(Pending(state.read_to, end, now, state.waiting_since))
+                batch = Pending(state.read_to, end, now, state.waiting_since)
+                state.pending.append(batch)
+                planned.append((state, batch))
                 state.read_to = end
                 state.waiting_since = None
-                planned += 1
         return planned
+
+    @staticmethod
+    def _forget(planned: list[tuple[SegmentState, Pending]]) -> None:
+        """The plan could not be written down: nothing of it is shipped, and its lines are planned again."""
+        for state, batch in reversed(planned):
+            state.pending.remove(batch)
+            state.read_to = batch.start
+            state.waiting_since = batch.seen_at
 
     def _ship_due(self, now: float) -> None:
         due = [

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import pymongo
 from bson import Int64
 from pymongo import IndexModel
 from pymongo.collection import Collection
@@ -30,6 +31,9 @@ _VERDICT_CODES = {Verdict.HUMAN: 1, Verdict.PROXY: 2, Verdict.MACHINE: 3}
 _VERDICTS = {code: verdict for verdict, code in _VERDICT_CODES.items()}
 _FIRST = 0
 _ATTEMPTS = 5
+_INSERT_SECONDS = 7.0
+"""From the stamp `recorded_ms` to the last insert, or the batch is run again and stamped anew. Readers that page by
+that stamp rely on it (`SETTLE_MS` in app/web/api/events.py)."""
 
 
 class EventStore:
@@ -54,6 +58,10 @@ class EventStore:
         Raises:
             StoreUnavailable: some may be missing; run the batch again.
         """
+        with pymongo.timeout(_INSERT_SECONDS):
+            return self._insert(events, batch_id)
+
+    def _insert(self, events: Sequence[Event], batch_id: str) -> list[Event]:
         batch = hashlib.blake2b(batch_id.encode(), digest_size=12).digest()
         stored: dict[bytes, Event] = {}
         waiting = {event.id: event for event in events}

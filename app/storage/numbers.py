@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import cast
 
 import redis
 from bson import Int64
@@ -106,22 +107,30 @@ class Numbers:
     def check(self) -> list[str]:
         """The high-water check: what is wrong with the counter, empty when nothing is.
 
-        A mark below the end of a stored block means MongoDB lost writes (a restored backup): the mark is then
-        raised past every stored block, so that no number is given a second time, and that is reported.
+        A mark below the end of a stored block, or of the range that Redis counts in, means MongoDB lost writes (a
+        restored backup): the mark is then raised past both, so that no number is given a second time, and that is
+        reported.
         """
         with translated():
             mark = self._marks.find_one({"_id": _MARK})
             last = self._blocks.find_one({}, {"end": 1}, sort=[("_id", -1)])
-        if last is None:
-            return []
         reserved_to = int(mark["next"]) if mark else 0
-        if reserved_to >= last["end"]:
+        used_to = max(int(last["end"]) if last else 0, self._counted_to())
+        if reserved_to >= used_to:
             return []
         with translated():
-            self._marks.update_one({"_id": _MARK}, {"$max": {"next": Int64(last["end"] + _RANGE)}}, upsert=True)
+            self._marks.update_one({"_id": _MARK}, {"$max": {"next": Int64(used_to + _RANGE)}}, upsert=True)
         try:
             # The range that Redis counts in came from the lost mark; without the key it must ask for a new one.
             self._counter.delete(_KEY)
         except redis.RedisError as error:
             raise StoreUnavailable(type(error).__name__) from error
-        return [f"the mark was {last['end'] - reserved_to} numbers behind the stored blocks and has been raised"]
+        return [f"the mark was {used_to - reserved_to} numbers behind the numbers in use and has been raised"]
+
+    def _counted_to(self) -> int:
+        """The end of the range that Redis counts in, when it was taken from this MongoDB."""
+        try:
+            run, high = cast(list[bytes | None], self._counter.hmget(_KEY, ["run", "high"]))
+        except redis.RedisError as error:
+            raise StoreUnavailable(type(error).__name__) from error
+        return int(high) if run and high and run.endswith(self._store_id().encode()) else 0

@@ -19,7 +19,8 @@ from app.web.api.operation import Call, Operation, Reply
 from app.web.api.schemas import EventPage, EventQuery
 
 SETTLE_MS = 10_000
-"""How long after its stamp an event is surely stored, or its batch runs again and stamps it anew."""
+"""How long after its stamp an event is stored, or its batch is run again and stamps it anew: the insert has 7 seconds,
+Redis two before it."""
 _CURSOR_BYTES = 6 + 16
 
 _KINDS = {kind.public_type: kind for kind in EventKind}

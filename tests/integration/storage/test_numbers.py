@@ -172,6 +172,21 @@ def test_a_new_database_begins_elsewhere_and_never_in_the_old_ones_range(
     assert after < mark["next"]
 
 
+def test_a_mark_behind_the_range_of_redis_is_found_and_raised(
+    settings: Settings, database: Database[dict[str, Any]], redis_url: str
+) -> None:
+    """A backup of MongoDB from before the last range, restored under a Redis that went on."""
+    numbers = the_numbers(database, connect_redis(redis_url))
+    numbers.reserve(10)
+    backup = database["counters"].find_one({"_id": "numbers"})
+    assert backup is not None
+    given = [(numbers.reserve(1 << 20), 1 << 20), (numbers.reserve(10), 10)]
+    database["counters"].replace_one({"_id": "numbers"}, backup)
+    assert len(numbers.check()) == 1
+    assert numbers.check() == []
+    assert overlaps([*given, (numbers.reserve(1 << 20), 1 << 20)]) == 0
+
+
 def test_a_mark_behind_the_stored_blocks_is_found_and_raised(
     settings: Settings, database: Database[dict[str, Any]], redis_url: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -165,6 +166,21 @@ def test_an_unreadable_cursor_costs_only_repeated_work(world: World, content: by
     (world.folder / "shipper" / "cursor.json").write_bytes(content)
     world.turn(world.shipper())
     assert world.codes() == ["a"]
+
+
+def test_nothing_is_shipped_that_is_not_written_down_first(world: World) -> None:
+    write(world, *"abc")
+    shipper = world.shipper(max_records=2)
+    cursor = world.folder / "shipper" / "cursor.json"
+    cursor.with_suffix(".new").mkdir()  # what a disk does that takes nothing any more
+    world.turn(shipper)
+    assert world.shipped == []
+    assert shipper.status().behind_bytes > 0
+    cursor.with_suffix(".new").rmdir()
+    world.turn(shipper)
+    assert world.codes() == ["a", "b", "c"]
+    again = json.loads(cursor.read_text())
+    assert [len(state["pending"]) for state in again.values()] == [2]
 
 
 def test_while_the_broker_is_down_the_journal_waits(world: World) -> None:
