@@ -17,7 +17,7 @@ from app.lib import clock
 from app.messages.unsubscribe import Unsubscribes
 from app.models.block import Block
 from app.models.delivery import Endpoint
-from app.models.event import Event
+from app.models.event import Event, EventKind
 from app.privacy.keyring import Keyring
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
@@ -35,6 +35,7 @@ from app.storage.indexes import store_id
 from app.storage.messages import Messages
 from app.storage.numbers import Numbers
 from app.storage.suppressions import Suppressions
+from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, Codes
 from app.tracking.urls import TrackingUrls
 from app.webhooks.routing import plan_deliveries, wants
@@ -146,6 +147,10 @@ class Services:
         return Endpoints(self.database, self.keyring)
 
     @cached_property
+    def wakes(self) -> Wakes:
+        return Wakes(self.cache)
+
+    @cached_property
     def api_keys(self) -> ApiKeys:
         return ApiKeys(self.database)
 
@@ -211,7 +216,13 @@ class WebhookOutbox:
     def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
         services = self._services
         endpoints = services.endpoints_of({event.brand_id for event in events})
-        wanted = [event for event in events if any(wants(endpoint, event) for endpoint in endpoints[event.brand_id])]
+        kinds = {
+            (brand_id, kind)
+            for brand_id, known in endpoints.items()
+            for kind in EventKind
+            if any(wants(endpoint, kind) for endpoint in known)
+        }
+        wanted = [event for event in events if (event.brand_id, event.kind) in kinds]
         if not wanted:
             return set()
         deliveries = plan_deliveries(

@@ -9,7 +9,7 @@ import zstandard
 
 from app.errors import TransientError
 from app.ingest.pipeline import Batch
-from app.lib.log import DEBUG, log_event
+from app.lib.log import DEBUG, WARNING, log_event
 from config.queues import TaskName
 from tasks.base import services, task
 
@@ -33,10 +33,12 @@ def ingest_batch(batch_id: str, payload: str) -> None:
 
 def wake(endpoints: set[tuple[str, str]]) -> None:
     """Enqueue one delivery task per endpoint. When the broker is away the sweeper finds the deliveries in MongoDB."""
-    for brand_id, endpoint_id in endpoints:
+    wakes = services().wakes
+    for brand_id, endpoint_id in wakes.claim(sorted(endpoints)):
         try:
             services().broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
-        except TransientError:
+        except TransientError as error:
+            log_event(_log, WARNING, "wake_failed", error=type(error).__name__)
             return
 
 

@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 def deliver_endpoint(brand_id: str, endpoint_id: str) -> None:
     """Deliver what is due for one endpoint; any number of these may be queued or run at once."""
     app = services()
+    # First, so that whoever stores a delivery from now on queues another task.
+    app.wakes.begun((brand_id, endpoint_id))
     endpoint = _find(app, brand_id, endpoint_id)
     if endpoint is None:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-from app.brands import ClientAddressPolicy
 from app.ingest.classify import USER_AGENT_CHARS
 
 
@@ -15,10 +14,8 @@ def kept_user_agent(user_agent: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def kept_address(client: str, policy: ClientAddressPolicy) -> str:
-    """The client's network (/24 or /48) under `prefix`, nothing under `none` or when it is not an address."""
-    if policy == "none" or not client:
-        return ""
+def kept_address(client: str) -> str:
+    """The client's network (/24 or /48), as the policy `prefix` keeps it; nothing when it is not an address."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:

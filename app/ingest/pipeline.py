@@ -172,7 +172,7 @@ class Pipeline:
                     RULES_VERSION,
                     block.campaign_id,
                     kept_user_agent(record.user_agent),
-                    kept_address(record.client, brand.client_address_policy),
+                    "" if brand.client_address_policy == "none" else kept_address(record.client),
                     record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
                     record.query,
                 )
@@ -205,7 +205,8 @@ class Pipeline:
 
     def mark(self, batch: Batch) -> None:
         """The end: what the batch counted, under its id, and the sign for the shipper that it is stored."""
-        counts = Counter(map(_count_key, batch.events))
+        plain = Counter(map(_counted_as, batch.events))
+        counts = {CountKey(*key[:3], key[3].value, key[4].value, *key[5:]): number for key, number in plain.items()}
         self._counts.mark(batch.id, counts, records=len(batch.lines), dropped=batch.dropped)
 
     def record_sent(self, brand: Brand, block: Block, message: int, at_ms: int) -> tuple[Event, Batch]:
@@ -250,14 +251,15 @@ def _kind_of(record: Record, slot: int) -> EventKind | None:
     return None
 
 
-def _count_key(event: Event) -> CountKey:
+def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Verdict, bool, bool]:
+    """A `CountKey` as a plain tuple: a batch has a thousand events and a few dozen keys."""
     judgement = event.judgement
-    return CountKey(
+    return (
         event.brand_id,
         event.campaign_id or "",
         _day(event.at_ms // _DAY_MS),
-        event.kind.value,
-        judgement.verdict.value,
+        event.kind,
+        judgement.verdict,
         judgement.counted,
         event.first,
     )

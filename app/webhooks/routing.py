@@ -8,7 +8,7 @@ from datetime import datetime
 from app.lib.ids import event_id_text
 from app.models.block import Block
 from app.models.delivery import Delivery, Endpoint, PayloadMode
-from app.models.event import Event
+from app.models.event import Event, EventKind
 from app.models.message import Message
 from app.webhooks.payload import build_body
 
@@ -43,7 +43,7 @@ def plan_deliveries(
             endpoint
             for endpoint in endpoints.get(event.brand_id, ())
             # The mapping's key is not trusted alone: no brand's event may reach another brand's endpoint.
-            if endpoint.brand_id == event.brand_id and wants(endpoint, event)
+            if endpoint.brand_id == event.brand_id and wants(endpoint, event.kind)
         ]
         if not wanting:
             continue
@@ -75,6 +75,6 @@ def plan_deliveries(
     return planned
 
 
-def wants(endpoint: Endpoint, event: Event) -> bool:
-    """Whether an endpoint asked for the event's type; an empty set asks for all."""
-    return not endpoint.events or event.kind.public_type in endpoint.events
+def wants(endpoint: Endpoint, kind: EventKind) -> bool:
+    """Whether an endpoint asked for events of a kind; an empty set asks for all."""
+    return not endpoint.events or kind.public_type in endpoint.events
