@@ -212,12 +212,10 @@ class Stream:
 def _timetable(rate: float, seconds: int, seed: int) -> list[float]:
     """Moments, in seconds from the start."""
     chance = random.Random(seed)
-    moments: list[float] = []
-    moment = chance.expovariate(rate)
-    while moment < seconds:
-        moments.append(moment)
-        moment += chance.expovariate(rate)
-    return moments
+    moments = [0.0]
+    while moments[-1] < seconds:
+        moments.append(moments[-1] + chance.expovariate(rate))
+    return moments[:-1]
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -21,8 +21,6 @@ from local.environment import REPOSITORY, render_nginx
 from local.ports import LOOPBACK, free_port
 
 _READY_SECONDS = 30.0
-_BACKLOG = "128"
-"""Waiting connections: more than the load keeps under way, and allowed by every kernel."""
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -65,12 +63,11 @@ class Side:
             "TELLTALE_WEB_PROCESSES": "1",
             "TELLTALE_UWSGI_SOCKET": str(folder / "uwsgi.sock"),
             "TELLTALE_UWSGI_SOCKET_MODE": "600",
-            "TELLTALE_UWSGI_BACKLOG": _BACKLOG,
             "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
             **environment,
         }
         render_nginx(self._environment, f"{LOOPBACK}:{self.port}")
-        uwsgi = [str(uwsgi_binary()), "--ini", str(REPOSITORY / "config" / "uwsgi.ini"), "--listen", _BACKLOG]
+        uwsgi = [str(uwsgi_binary()), "--ini", str(REPOSITORY / "config" / "uwsgi.ini")]
         nginx = [str(nginx_binary()), "-p", str(folder / "nginx"), "-c", str(folder / "nginx" / "nginx.conf")]
         self._uwsgi = self._spawn([*uwsgi, "--module", module], "uwsgi.log")
         self._nginx = self._spawn([*nginx, "-e", "stderr"], "nginx.log")
