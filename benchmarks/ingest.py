@@ -1,7 +1,7 @@
 """`make bench-ingest`: journal → shipper → broker → ingest workers → MongoDB, events per second with everything.
 
 Real processes on this machine share its cores: mongod (replica set, majority and journaled writes, two secondary
-indexes), Valkey, the shipper, one Celery worker with two children. Everything runs and has ingested a few thousand
+indexes), Valkey, the shipper, one Celery worker with three children. Everything runs and has ingested a few thousand
 events when full segments appear in the journal; from then until every batch has its marker the clock runs. One tenth
 of the events make a webhook delivery.
 Afterwards the figures are recounted from the events: a fast wrong answer is no answer.
@@ -40,6 +40,7 @@ from local.servers import start_mongod, start_redis
 _BRANDS = 5
 _LINKS = 5
 _WARM_UP = 4000
+_WORKERS = 3  # one more than cores: while one waits for the disk another computes
 _CACHE_GB = 2.0  # half a gigabyte, as `make run` has, makes MongoDB evict all the time; no production has so little
 _STAGES = ("decode", "attribute", "suppress", "classify", "store", "tell", "mark")
 _AGENTS = [
@@ -161,7 +162,7 @@ def run_round(
     inherited = {**{key: value for key, value in os.environ.items() if not key.startswith("TELLTALE_")}, **environment}
     worker = _start(
         [
-            *("-m", "celery", "-A", "tasks.celery_app", "worker", "-Q", "ingest", "-c", "2"),
+            *("-m", "celery", "-A", "tasks.celery_app", "worker", "-Q", "ingest", "-c", str(_WORKERS)),
             *("--without-gossip", "--without-mingle", "-l", "DEBUG"),
         ],
         inherited,

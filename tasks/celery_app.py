@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from celery import Celery, signals
@@ -32,5 +33,9 @@ def _set_up_logging(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _start_process(**_: Any) -> None:
     """In each child after its fork. Services are made now, so that a wrong configuration shows at the start."""
+    # A batch makes thousands of objects that live until its end and none in cycles; looking for cycles among them every
+    # 700 objects, as Python does by default, was a tenth of ingest's processor time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     setup_sentry(settings)
     services()
