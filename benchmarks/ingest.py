@@ -137,6 +137,7 @@ def fill_journal(folder: Path, services: Services, blocks: list[Block], events: 
             "GET",
             f"198.51.{chance.randrange(256)}.{chance.randrange(256)}",
             chance.choice(agents),
+            number=number,
         )
         writers[index % 2].append(record)
     for writer in writers:

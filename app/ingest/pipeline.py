@@ -122,7 +122,7 @@ class Pipeline:
 
     def attribute(self, batch: Batch) -> None:
         """Records to hits: which brand, block, message and slot. What belongs to nobody is dropped by reason."""
-        numbers = self._codes.decode_many([record.code for record in batch.records])
+        numbers = self._numbers(batch.records)
         blocks = self._blocks.find_many({number for number in numbers if number is not None})
         brands: dict[str, Brand | None] = {}
         for record, number in zip(batch.records, numbers, strict=True):
@@ -146,6 +146,11 @@ class Pipeline:
                 continue
             batch.hits.append(Hit(record, brand, block, number - slot, slot, kind))
             batch.blocks[block.start] = block
+
+    def _numbers(self, records: list[Record]) -> list[int | None]:
+        """The front writes down what it has decoded; whoever else writes a journal need not."""
+        undecoded = iter(self._codes.decode_many([record.code for record in records if record.number is None]))
+        return [next(undecoded) if record.number is None else record.number for record in records]
 
     def suppress(self, batch: Batch) -> None:
         """Unsubscribes take effect, whether or not the front could reach MongoDB when it answered."""

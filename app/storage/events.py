@@ -17,12 +17,12 @@ from bson import Int64
 from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
 from app.errors import StoreUnavailable
 from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
-from app.storage.client import Document, translated
-from app.storage.messages import only_duplicates
+from app.storage.client import WRITE_CONCERN, Document, translated
+from app.storage.messages import DUPLICATE_KEY
 
 # Stored as small integers: the values are part of the data, only ever add to them.
 _KIND_CODES = {EventKind.SENT: 1, EventKind.OPENED: 2, EventKind.CLICKED: 3, EventKind.UNSUBSCRIBED: 4}
@@ -77,12 +77,20 @@ class EventStore:
 
     def _insert_some(self, events: list[Event], batch: bytes) -> set[bytes]:
         """Insert and answer the ids that a unique index refused."""
+        command = {
+            # The plain command instead of `insert_many`: the driver's way there costs two microseconds per document,
+            # and what it does for that (ids, splitting at 100,000 documents or 48 MB) is not needed for a batch.
+            "insert": self._events.name,
+            "documents": [_to_document(event, batch) for event in events],
+            "ordered": False,
+            "writeConcern": WRITE_CONCERN.document,
+        }
         with translated():
-            try:
-                self._events.insert_many([_to_document(event, batch) for event in events], ordered=False)
-            except BulkWriteError as error:
-                return {events[index].id for index in only_duplicates(error)}
-        return set()
+            answer = self._events.database.command(command)
+        refused = answer.get("writeErrors", [])
+        if answer.get("writeConcernError") or any(error["code"] != DUPLICATE_KEY for error in refused):
+            raise StoreUnavailable("insert")
+        return {events[error["index"]].id for error in refused}
 
     def _settle(self, refused: list[Event], batch: bytes, stored: dict[bytes, Event]) -> dict[bytes, Event]:
         """Refused events are either stored already, or only not the first; the latter are to be inserted again."""

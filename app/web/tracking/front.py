@@ -105,7 +105,7 @@ class Front:
         if number is not None and brand is not None:
             block = self._blocks.cached(number)
             if block is None or (block.brand_id == brand.id and block.slot_of(number) <= Slot.PIXEL_FOOTER):
-                kept = self._journal.append(_record(environ, HitKind.OPEN, code, brand))
+                kept = self._journal.append(_record(environ, HitKind.OPEN, code, number, brand))
                 outcome = "recorded" if kept else "dropped"
         self._count("open", outcome)
         start_response("200 OK", answers.PIXEL_HEADERS)
@@ -125,7 +125,7 @@ class Front:
         if brand is None or target is None:
             self._count("click", "unknown")
             return self._answer(environ, start_response, "404 Not Found", answers.NOT_FOUND)
-        kept = self._journal.append(_record(environ, HitKind.CLICK, code, brand))
+        kept = self._journal.append(_record(environ, HitKind.CLICK, code, number, brand))
         self._count("click", "recorded" if kept else "dropped")
         start_response("302 Found", [("Location", target), ("Content-Length", "0"), *answers.COMMON])
         return []
@@ -177,10 +177,11 @@ class Front:
 
     def _journal_unsubscribe(self, environ: Environ, code: str, form: bytes) -> bool:
         brand = self._brands.by_host(environ.get("HTTP_HOST", ""))
-        if brand is None or self._codes.decode(code) is None:
+        number = self._codes.decode(code)
+        if brand is None or number is None:
             return False
         how = "one_click" if b"List-Unsubscribe" in form and b"One-Click" in form else "link"
-        return self._journal.append(_record(environ, HitKind.UNSUBSCRIBE, code, brand, {"form": how}))
+        return self._journal.append(_record(environ, HitKind.UNSUBSCRIBE, code, number, brand, {"form": how}))
 
     def _refuse(self, environ: Environ, start_response: StartResponse, kind: str, allow: str) -> Iterable[bytes]:
         self._count(kind, "not_allowed")
@@ -199,7 +200,9 @@ class Front:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
-def _record(environ: Environ, kind: HitKind, code: str, brand: Brand, headers: dict[str, str] | None = None) -> Record:
+def _record(  # noqa: PLR0917  # by position: keywords cost on the hot path
+    environ: Environ, kind: HitKind, code: str, number: int, brand: Brand, headers: dict[str, str] | None = None
+) -> Record:
     at_ms, hex_id = _hit(environ.get("TELLTALE_HIT", ""))
     if headers is None:
         headers = {}
@@ -220,6 +223,7 @@ def _record(environ: Environ, kind: HitKind, code: str, brand: Brand, headers: d
         environ.get("HTTP_USER_AGENT", ""),
         _allowed_query(query, brand) if query and brand.metadata_keys else "",
         headers,
+        number,
     )
 
 
