@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import selectors
 import socket
 import threading
 import time
@@ -19,32 +21,37 @@ LAST_ANSWER = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\n
 
 @contextmanager
 def server(answer: Callable[[int], bytes]) -> Iterator[int]:
-    """Answers each request with `answer(number of the request)` and closes where that says so; yields the port."""
+    """Answers one request after the other with `answer(number of the request)`, closes where that says so; yields the
+    port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    served = iter(range(1_000_000))
-    lock = threading.Lock()
+    over = threading.Event()
 
-    def serve(connection: socket.socket) -> None:
-        with connection:
-            while connection.recv(4096):
-                with lock:
-                    said = answer(next(served))
-                connection.sendall(said)
-                if b"close" in said:
-                    return
+    def serve() -> None:
+        number = 0
+        with selectors.DefaultSelector() as selector, contextlib.ExitStack() as connections:
+            selector.register(connections.enter_context(listener), selectors.EVENT_READ)
+            while not over.is_set():
+                for key, _ in selector.select(0.05):
+                    if key.fileobj is listener:
+                        selector.register(connections.enter_context(listener.accept()[0]), selectors.EVENT_READ)
+                        continue
+                    said = b""
+                    with contextlib.suppress(ConnectionError):  # the stream may end with requests under way
+                        if key.fileobj.recv(4096):
+                            said = answer(number)
+                            key.fileobj.sendall(said)
+                            number += 1
+                    if not said or b"close" in said:
+                        selector.unregister(key.fileobj)
+                        key.fileobj.close()
 
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return  # the test is over
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    with listener:
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
         yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_stall_slows_every_request_that_was_due_in_it() -> None:
