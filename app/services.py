@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
@@ -11,9 +12,11 @@ from redis import Redis
 
 from app.brands import BrandRegistry, EndpointRules
 from app.broker import Broker
+from app.errors import BrokerUnavailable
 from app.ingest.pipeline import Pipeline
 from app.journal.writer import JournalWriter
 from app.lib import clock
+from app.lib.log import WARNING, log_event
 from app.messages.unsubscribe import Unsubscribes
 from app.models.block import Block
 from app.models.delivery import Endpoint
@@ -39,7 +42,10 @@ from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, Codes
 from app.tracking.urls import TrackingUrls
 from app.webhooks.routing import plan_deliveries, wants
+from config.queues import TaskName
 from config.settings import Settings, read_variable
+
+_log = logging.getLogger("telltale.services")
 
 Role = Literal["web", "worker", "shipper", "cli"]
 
@@ -185,6 +191,19 @@ class Services:
             counts=self.batches,
             dead_letters=self.dead_letters,
         )
+
+    def wake(self, endpoints: set[tuple[str, str]]) -> None:
+        """Have the deliveries of endpoints sent now: one task for each (brand id, endpoint id) that has none waiting.
+
+        They are stored already: without a broker the sweep finds them a little later.
+        """
+        wanted = self.wakes.claim(sorted(endpoints))
+        for place, (brand_id, endpoint_id) in enumerate(wanted):
+            try:
+                self.broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
+            except BrokerUnavailable:
+                log_event(_log, WARNING, "endpoints_not_woken", endpoints=len(wanted) - place)
+                return
 
     def close(self) -> None:
         """Let go of what was made: connections and this process's journal segment. For tests and short programs."""

@@ -7,9 +7,8 @@ import logging
 
 import zstandard
 
-from app.errors import TransientError
 from app.ingest.pipeline import Batch
-from app.lib.log import DEBUG, WARNING, log_event
+from app.lib.log import DEBUG, log_event
 from config.queues import TaskName
 from tasks.base import services, task
 
@@ -27,19 +26,8 @@ def ingest_batch(batch_id: str, payload: str) -> None:
     compressed = services().keyring.open_batch(sealed, "journal")
     lines = zstandard.decompress(compressed, max_output_size=_MAX_BATCH_BYTES)
     batch = services().ingest.run(batch_id, lines)
-    wake(batch.endpoints)
+    services().wake(batch.endpoints)
     _log_batch(batch)
-
-
-def wake(endpoints: set[tuple[str, str]]) -> None:
-    """Enqueue one delivery task per endpoint. When the broker is away the sweeper finds the deliveries in MongoDB."""
-    wakes = services().wakes
-    for brand_id, endpoint_id in wakes.claim(sorted(endpoints)):
-        try:
-            services().broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
-        except TransientError as error:
-            log_event(_log, WARNING, "wake_failed", error=type(error).__name__)
-            return
 
 
 def _log_batch(batch: Batch) -> None:

@@ -6,9 +6,8 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from app.errors import BrokerUnavailable, InvalidRequest, NotFound
+from app.errors import InvalidRequest, NotFound
 from app.lib import clock
-from app.lib.log import WARNING, log_event
 from app.messages import register
 from app.messages.register import Addressee, Draft, Registered
 from app.models.api_key import Scope
@@ -21,7 +20,6 @@ from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, RegisteredMessages
-from config.queues import TaskName
 
 log = logging.getLogger("telltale.api")
 
@@ -74,18 +72,8 @@ def report(call: Call) -> Reply:
     if block is None:  # blocks are stored before messages and never deleted
         raise NotFound("There is no such message.")
     event, batch = call.services.ingest.record_sent(call.brand, block, message.number, at_ms)
-    _wake(call, batch.endpoints)
+    call.services.wake(batch.endpoints)
     return Reply(event_json(event, call.services), commitment.headers)
-
-
-def _wake(call: Call, endpoints: set[tuple[str, str]]) -> None:
-    """Have waiting deliveries sent at once. They are stored: without a broker the sweeper finds them a little later."""
-    for brand_id, endpoint_id in endpoints:
-        try:
-            call.services.broker.enqueue(TaskName.DELIVER_ENDPOINT, brand_id, endpoint_id)
-        except BrokerUnavailable:
-            log_event(log, WARNING, "endpoint_not_woken", brand=brand_id, endpoint=endpoint_id)
-            return
 
 
 def _own_message(call: Call) -> Message:
