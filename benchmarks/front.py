@@ -164,7 +164,9 @@ class Bench:
     def _settle(self, runner: Runner) -> int:
         """What was recorded, once everything asked so far is answered: a process answers in turn, so one question
         more, which is not counted, comes last."""
-        runner.side.ask(self._traffic.paths(runner.kind)[0], HOST)
+        answer = runner.side.ask(self._traffic.paths(runner.kind)[0], HOST)
+        if answer.status not in (200, 302):
+            raise SystemExit(f"{runner.name}: answers {answer.status} after the load")
         return runner.records.take(runner.kind) - 1
 
     def _cpu_seconds(self, side: Side) -> dict[str, float]:
