@@ -36,7 +36,8 @@ class Permutation:
     def __init__(self, key: bytes) -> None:
         # ECB on single blocks is AES itself, which is what a Feistel round function needs.
         self._aes = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
-        self._rounds_forward = tuple((index, index.to_bytes(8, "little")) for index in range(self.ROUNDS))
+        # A round's block is the half in the low eight bytes and the round's index above them.
+        self._rounds_forward = tuple((index, index << 64) for index in range(self.ROUNDS))
         self._rounds_back = tuple(reversed(self._rounds_forward))
 
     def forward(self, number: int) -> int:
@@ -68,15 +69,15 @@ class Permutation:
         mixed = (left << 24 | right for left, right in zip(lefts, rights, strict=True))
         return [number if number < NUMBER_LIMIT else self.back(number) for number in mixed]
 
-    def _feistel(self, left: int, right: int, rounds: tuple[tuple[int, bytes], ...]) -> tuple[int, int]:
+    def _feistel(self, left: int, right: int, rounds: tuple[tuple[int, int], ...]) -> tuple[int, int]:
         update = self._aes.update
-        for _, head in rounds:
-            mixed = update(right.to_bytes(8, "little") + head)
-            left, right = right, left ^ int.from_bytes(mixed[:3], "little")
+        for _, tag in rounds:
+            mixed = int.from_bytes(update((right | tag).to_bytes(16, "little")), "little")
+            left, right = right, left ^ (mixed & 0xFFFFFF)
         return left, right
 
     def _feistel_many(
-        self, lefts: list[int], rights: list[int], rounds: tuple[tuple[int, bytes], ...]
+        self, lefts: list[int], rights: list[int], rounds: tuple[tuple[int, int], ...]
     ) -> tuple[list[int], list[int]]:
         words = struct.Struct(f"<{2 * len(lefts)}Q")
         blocks = [0] * (2 * len(lefts))
