@@ -28,7 +28,7 @@ AT_ONCE = 8
 """Requests under way, to nginx and to the API."""
 HIT_SECONDS = 10.0
 CALL_SECONDS = 30.0
-QUIET_SECONDS = 20.0
+QUIET_SECONDS = 45.0
 """With nothing new for so long, what is missing will not come: twice as long as `GET /v1/events` holds events back."""
 CONFIRM_SECONDS = 2.0
 """When all figures are right they must still be right after so long: what came too often may come late."""
