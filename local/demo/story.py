@@ -29,7 +29,7 @@ AT_ONCE = 8
 HIT_SECONDS = 10.0
 CALL_SECONDS = 30.0
 QUIET_SECONDS = 45.0
-"""With nothing new for so long, what is missing will not come: twice as long as `GET /v1/events` holds events back."""
+"""With nothing new for so long, what is missing will not come: longer than a lost batch waits before it comes again."""
 CONFIRM_SECONDS = 2.0
 """When all figures are right they must still be right after so long: what came too often may come late."""
 

@@ -122,7 +122,9 @@ def test_the_readme_lists_launch_variables_that_something_reads() -> None:
 
 
 def test_the_readme_has_every_make_target_and_no_other() -> None:
-    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    )
     targets = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
     assert len(targets) > 5
     assert sorted(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE)) == sorted(targets)
