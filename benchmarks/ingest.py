@@ -41,7 +41,9 @@ _BRANDS = 5
 _LINKS = 5
 _WARM_UP = 4000
 _WORKERS = 3  # one more than cores: while one waits for the disk another computes
-_CACHE_GB = 2.0  # half a gigabyte, as `make run` has, makes MongoDB evict all the time; no production has so little
+_CACHE_GB = (
+    8.0  # near what MongoDB takes by itself on such a machine; the half gigabyte of `make run` evicts all the time
+)
 _STAGES = ("decode", "attribute", "suppress", "classify", "store", "tell", "mark")
 _AGENTS = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{n} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",

@@ -30,20 +30,33 @@ _LETTERS = {EventKind.SENT: "s", EventKind.OPENED: "o", EventKind.CLICKED: "c", 
 
 Pair = tuple[int, EventKind]
 
+# One BITFIELD per page and 500 places, not one SETBIT per place: the append-only file then gets one command too.
+_BITS = """
+local function bits(key, places, from, verb, value)
+  local command = {key}
+  for at = from, math.min(from + 1996, #places), 4 do
+    command[#command + 1] = verb
+    command[#command + 1] = 'u1'
+    command[#command + 1] = (struct.unpack('>I4', places, at))
+    command[#command + 1] = value
+  end
+  return redis.call('BITFIELD', unpack(command))
+end
+"""
 # KEYS: a page of known bits and one of claimed bits, in turn. ARGV: the lifetime of claims, then the places asked for.
-# Answers a text per page: 0 free until now and claimed by this call, 1 known, 2 claimed by somebody else.
-_CLAIM = """
+# Answers a text per page: 0 free until now and claimed by this call, 1 known, 2 claimed by somebody else. A known place
+# is claimed as well, which says nothing new.
+_CLAIM = (
+    _BITS
+    + """
 local answers = {}
 for index = 1, #KEYS, 2 do
   local places, found = ARGV[(index + 1) / 2 + 1], {}
-  for at = 1, #places, 4 do
-    local place = struct.unpack('>I4', places, at)
-    if redis.call('GETBIT', KEYS[index], place) == 1 then
-      found[#found + 1] = '1'
-    elseif redis.call('SETBIT', KEYS[index + 1], place, 1) == 1 then
-      found[#found + 1] = '2'
-    else
-      found[#found + 1] = '0'
+  for from = 1, #places, 2000 do
+    local known = bits(KEYS[index], places, from, 'GET', nil)
+    local claimed = bits(KEYS[index + 1], places, from, 'SET', 1)
+    for at = 1, #known do
+      found[#found + 1] = known[at] == 1 and '1' or claimed[at] == 1 and '2' or '0'
     end
   end
   redis.call('EXPIRE', KEYS[index + 1], ARGV[1])
@@ -51,16 +64,20 @@ for index = 1, #KEYS, 2 do
 end
 return answers
 """
+)
 # KEYS: pages of known bits. ARGV: their lifetime, then the places in each.
-_REMEMBER = """
+_REMEMBER = (
+    _BITS
+    + """
 for index, key in ipairs(KEYS) do
   local places = ARGV[index + 1]
-  for at = 1, #places, 4 do
-    redis.call('SETBIT', key, (struct.unpack('>I4', places, at)), 1)
+  for from = 1, #places, 2000 do
+    bits(key, places, from, 'SET', 1)
   end
   redis.call('EXPIRE', key, ARGV[1])
 end
 """
+)
 
 
 class FirstHints:

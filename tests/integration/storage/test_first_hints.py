@@ -13,7 +13,7 @@ def test_exactly_what_was_remembered_is_known(redis_url: str) -> None:
     seeded = random.Random(1)  # not for secrets
     hints = FirstHints(connect_redis(redis_url), "store")
     kinds = list(EventKind)
-    pairs = {(seeded.randrange(1 << 47), seeded.choice(kinds)) for _ in range(500)}
+    pairs = {(seeded.randrange(1 << 47), seeded.choice(kinds)) for _ in range(1500)}
     pairs |= {(number, seeded.choice(kinds)) for number in range(131_000, 131_200)}
     remembered = {pair for pair in pairs if seeded.random() < 0.5}
     assert hints.claim(sorted(pairs)) == (set(), pairs)
