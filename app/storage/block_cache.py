@@ -92,8 +92,10 @@ class BlockCache:
                 starts = {int(row[0]) for row in pipe.execute() if row}
             wanted = [start for start in starts if start not in self._by_start]
             copies = self._cache.mget([_block_key(start) for start in wanted]) if wanted else []
-        except redis.RedisError:
-            return  # MongoDB answers instead; the cache is an optimisation.
+        except redis.RedisError as error:
+            # MongoDB answers instead; the cache is an optimisation.
+            log_event(_log, WARNING, "block_cache_unavailable", error=type(error).__name__)
+            return
         for copy in copies:
             if copy is not None:
                 try:
@@ -114,8 +116,8 @@ class BlockCache:
                 pipe.zadd(_STARTS, {str(block.start): block.start})
                 pipe.zremrangebyrank(_STARTS, 0, -_STARTS_KEPT - 1)
                 pipe.execute()
-        except redis.RedisError:
-            pass  # as above: the next process asks MongoDB again
+        except redis.RedisError as error:
+            log_event(_log, WARNING, "block_cache_unavailable", error=type(error).__name__)
         return block
 
     def _remember(self, block: Block) -> None:

@@ -78,7 +78,7 @@ class EventStore:
     def _insert_some(self, events: list[Event], batch: bytes) -> set[bytes]:
         """Insert and answer the ids that a unique index refused."""
         command = {
-            # The plain command instead of `insert_many`: the driver's way there costs two microseconds per document,
+            # The plain command instead of `insert_many`: the driver's way there costs some microseconds per document,
             # and what it does for that (ids, splitting at 100,000 documents or 48 MB) is not needed for a batch.
             "insert": self._events.name,
             "documents": [_to_document(event, batch) for event in events],
