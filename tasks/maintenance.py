@@ -65,7 +65,9 @@ def expire_data() -> None:
     """Delete events past their brand's retention: a chunk of each brand in turn, so that none waits for another."""
     until = time.monotonic() + WORK_SECONDS
     events, now = services().events, clock.now()
-    limits = {brand.id: now - timedelta(days=brand.retention_days) for brand in services().brands.all()}
+    limits = {
+        brand.id: now - timedelta(days=max(brand.retention.event_days.values())) for brand in services().brands.all()
+    }
     deleted = dict.fromkeys(limits, 0)
     waiting = list(limits)
     while waiting and time.monotonic() < until:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from app.lib.http_url import is_public_domain, is_same_or_subdomain
 from app.models.block import Channel
 from app.models.delivery import Endpoint
+from app.models.event import EventKind
 
-ClientAddressPolicy = Literal["none", "prefix"]
+ClientAddressPolicy = Literal["none", "prefix", "full"]
+ErasedLinkPolicy = Literal["destination", "page"]
 UnsubscribeScope = Literal["list", "brand"]
 
 
@@ -19,6 +22,53 @@ class Unsubscribe:
     """Goes into `List-Unsubscribe` beside the URL."""
     scope: UnsubscribeScope = "list"
     """How far one click reaches: the list of the message, or everything of the brand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utm:
+    """Campaign parameters added to every tracked link; `{campaign_id}`, `{list_id}`, `{job_source}` and `{channel}` are
+    filled from the request, and a parameter whose value comes out empty is left out."""
+
+    parameters: tuple[tuple[str, str], ...]
+    """(`utm_…`, value), in this order."""
+    replace: bool = False
+    """Whether ours wins over one that the author wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPolicy:
+    """What happens to the links of a brand's messages."""
+
+    untracked_domains: tuple[str, ...] = ()
+    """Links to these (and below them) stay as they are: domains that open an app, for instance. A-labels."""
+    protocol_relative: Literal["leave", "https"] = "leave"
+    """`//host/path` stays as it is, or is tracked as https."""
+    vml: bool = False
+    """Whether the `href` of VML shapes in Outlook's conditional comments is rewritten like its twin `<a>`."""
+    utm: Utm | None = None
+    erased: ErasedLinkPolicy = "destination"
+    """Where a personalised link leads once its person is erased: what is left without the values, or a page."""
+    blocked_domains: tuple[str, ...] = ()
+    """Links to these (and below them) are refused at creation and answered with 410 afterwards. A-labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppLinks:
+    """What `/.well-known/` says on the brand's tracking hosts, so that its apps may open tracked links. JSON, ready."""
+
+    apple: bytes | None = None
+    """`apple-app-site-association`."""
+    android: bytes | None = None
+    """`assetlinks.json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days what is kept for. After `message_days` a message keeps only what an unsubscribe needs."""
+
+    message_days: int = 395
+    delivery_days: int = 30
+    event_days: Mapping[EventKind, int] = field(default_factory=lambda: dict.fromkeys(EventKind, 395))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +106,18 @@ class Brand:
     client_address_policy: ClientAddressPolicy = "none"
     unsubscribe: Unsubscribe = field(default_factory=Unsubscribe)
     endpoints: tuple[Endpoint, ...] = ()
-    retention_days: int = 395
+    links: LinkPolicy = field(default_factory=LinkPolicy)
+    stop_words: tuple[str, ...] = ()
+    """Words that end SMS, besides the usual ones."""
+    app_links: AppLinks = field(default_factory=AppLinks)
+    retention: Retention = field(default_factory=Retention)
 
     def allows_destination(self, host: str) -> bool:
         """Whether a link may lead to `host` (from `app.lib.http_url.check_destination`).
 
         A brand's own tracking hosts are never allowed: a tracked link to a tracked link can be a loop.
         """
-        if host in self.tracking_hosts:
+        if host in self.tracking_hosts or any(is_same_or_subdomain(host, name) for name in self.links.blocked_domains):
             return False
         if not self.destinations:
             return is_public_domain(host)

@@ -9,12 +9,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.brands.brand import Brand, Page, Unsubscribe
+from app.brands.brand import AppLinks, Brand, LinkPolicy, Page, Retention, Unsubscribe, Utm
 from app.brands.faults import BrandsFileRefused, Fault, brand_label, faults_of
-from app.brands.schema import BrandSchema, EndpointRules, FileSchema, tracking_host
+from app.brands.schema import (
+    AppLinksSchema,
+    BrandSchema,
+    EndpointRules,
+    FileSchema,
+    LinksSchema,
+    UtmSchema,
+    tracking_host,
+)
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
 from app.models.delivery import Endpoint
+from app.models.event import EventKind
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
@@ -126,7 +135,69 @@ def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
         client_address_policy=schema.client_address,
         unsubscribe=Unsubscribe(mailto=schema.unsubscribe.mailto, scope=schema.unsubscribe.scope),
         endpoints=_endpoints(name, schema, secrets),
-        retention_days=schema.retention_days,
+        links=_links(schema.links),
+        stop_words=schema.sms.stop_words,
+        app_links=_app_links(schema.app_links),
+        retention=_retention(schema),
+    )
+
+
+def _links(schema: LinksSchema) -> LinkPolicy:
+    return LinkPolicy(
+        untracked_domains=schema.untracked_domains,
+        protocol_relative=schema.protocol_relative,
+        vml=schema.vml,
+        utm=None if schema.utm is None else utm_of(schema.utm),
+        erased=schema.erased,
+        blocked_domains=schema.blocked_domains,
+    )
+
+
+def utm_of(schema: UtmSchema) -> Utm | None:
+    """None when no parameter is set."""
+    given = {
+        "source": schema.source,
+        "medium": schema.medium,
+        "campaign": schema.campaign,
+        "term": schema.term,
+        "content": schema.content,
+    }
+    parameters = tuple((f"utm_{name}", value) for name, value in given.items() if value is not None)
+    return Utm(parameters, replace=schema.existing == "replace") if parameters else None
+
+
+def _app_links(schema: AppLinksSchema) -> AppLinks:
+    """The two documents as Apple ("Supporting associated domains") and Google ("Digital Asset Links") describe them."""
+    apple = {
+        "applinks": {
+            "details": [
+                {"appIDs": [app.app_id], "components": [{"/": path} for path in app.paths]} for app in schema.apple
+            ]
+        }
+    }
+    android = [
+        {
+            "relation": ["delegate_permission/common.handle_all_urls"],
+            "target": {
+                "namespace": "android_app",
+                "package_name": app.package,
+                "sha256_cert_fingerprints": list(app.fingerprints),
+            },
+        }
+        for app in schema.android
+    ]
+    return AppLinks(
+        apple=json.dumps(apple).encode() if schema.apple else None,
+        android=json.dumps(android).encode() if schema.android else None,
+    )
+
+
+def _retention(schema: BrandSchema) -> Retention:
+    chosen = schema.retention
+    return Retention(
+        message_days=chosen.messages or schema.retention_days,
+        delivery_days=chosen.deliveries,
+        event_days={kind: getattr(chosen, kind.value) or schema.retention_days for kind in EventKind},
     )
 
 

@@ -23,6 +23,12 @@ _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 # Narrower than RFC 5321 on purpose: the address goes unescaped into a mailto: URL inside a header.
 _MAILTO_LOCAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}")
 _RESERVED_METADATA_KEYS = frozenset({"p"})  # the sealed token of a pixel URL
+_UTM_VALUE = re.compile(r"[^\x00-\x20\x7f<>\"]{1,200}")
+_UTM_FIELD = re.compile(r"\{([^{}]*)\}")
+UTM_FIELDS = frozenset({"campaign_id", "list_id", "job_source", "channel"})
+_APPLE_APP = re.compile(r"[A-Z0-9]{10}\.[A-Za-z0-9.-]{1,155}")
+_ANDROID_PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+")
+_FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,30 @@ def _metadata_key(text: str) -> str:
     return text
 
 
+def _utm_value(text: str) -> str:
+    if not _UTM_VALUE.fullmatch(text):
+        raise ValueError("must be 1 to 200 characters without blanks, quotes or angle brackets")
+    unknown = set(_UTM_FIELD.findall(text)) - UTM_FIELDS
+    if unknown or re.search(r"[{}]", _UTM_FIELD.sub("", text)):
+        raise ValueError(f"may have only these in braces: {', '.join(sorted(UTM_FIELDS))}")
+    return text
+
+
+def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(f"must be {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _app_path(text: str) -> str:
+    if not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be a path such as /c/* (ASCII, beginning with /)")
+    return text
+
+
 def _event_type(text: str) -> str:
     if text not in EVENT_TYPES:
         raise ValueError(f"must be one of {', '.join(sorted(EVENT_TYPES))}")
@@ -126,6 +156,65 @@ class PixelSchema(_Strict):
 class TrackingSchema(_Strict):
     opens: bool = True
     clicks: bool = True
+
+
+UtmValue = Annotated[str, AfterValidator(_utm_value)]
+
+
+class UtmSchema(_Strict):
+    source: UtmValue | None = None
+    medium: UtmValue | None = None
+    campaign: UtmValue | None = None
+    term: UtmValue | None = None
+    content: UtmValue | None = None
+    existing: Literal["keep", "replace"] = "keep"
+
+
+class LinksSchema(_Strict):
+    untracked_domains: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
+    blocked_domains: Annotated[tuple[Domain, ...], Field(max_length=5000)] = ()
+    protocol_relative: Literal["leave", "https"] = "leave"
+    vml: bool = False
+    utm: UtmSchema | None = None
+    erased: Literal["destination", "page"] = "destination"
+
+
+class AppleAppSchema(_Strict):
+    app_id: Annotated[str, _matching(_APPLE_APP, "a team id, a dot and a bundle id: ABCDE12345.example.shop")]
+    paths: Annotated[
+        tuple[Annotated[str, Field(max_length=200), AfterValidator(_app_path)], ...], Field(min_length=1, max_length=50)
+    ] = ("/c/*",)
+
+
+class AndroidAppSchema(_Strict):
+    package: Annotated[str, Field(max_length=200), _matching(_ANDROID_PACKAGE, "a package name such as example.shop")]
+    fingerprints: Annotated[
+        tuple[Annotated[str, _matching(_FINGERPRINT, "a SHA-256 fingerprint: 32 pairs AB:CD:…")], ...],
+        Field(min_length=1, max_length=10),
+    ]
+
+
+class AppLinksSchema(_Strict):
+    apple: Annotated[tuple[AppleAppSchema, ...], Field(max_length=20)] = ()
+    android: Annotated[tuple[AndroidAppSchema, ...], Field(max_length=20)] = ()
+
+
+class SmsSchema(_Strict):
+    stop_words: Annotated[tuple[Annotated[Line, Field(max_length=40)], ...], Field(max_length=50)] = ()
+
+
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class RetentionSchema(_Strict):
+    """Days; what is not said is `retention_days`."""
+
+    messages: Days | None = None
+    sent: Days | None = None
+    opened: Days | None = None
+    clicked: Days | None = None
+    unsubscribed: Days | None = None
+    deliveries: Annotated[int, Field(ge=1, le=365)] = 30
 
 
 class UnsubscribeSchema(_Strict):
@@ -162,10 +251,13 @@ class Shared(_Strict):
     metadata_keys: Annotated[frozenset[Annotated[str, AfterValidator(_metadata_key)]], Field(max_length=32)] = (
         frozenset()
     )
-    client_address: Literal["none", "prefix"] = "none"
+    client_address: Literal["none", "prefix", "full"] = "none"
     unsubscribe: UnsubscribeSchema = UnsubscribeSchema()
     page: PageSchema = PageSchema()
-    retention_days: Annotated[int, Field(ge=1, le=3650)] = 395
+    links: LinksSchema = LinksSchema()
+    sms: SmsSchema = SmsSchema()
+    retention_days: Days = 395
+    retention: RetentionSchema = RetentionSchema()
 
 
 class BrandSchema(Shared):
@@ -176,6 +268,7 @@ class BrandSchema(Shared):
     ]
     sms_host: Domain | None = None
     endpoints: Annotated[tuple[EndpointSchema, ...], Field(max_length=20)] = ()
+    app_links: AppLinksSchema = AppLinksSchema()
 
     @model_validator(mode="after")
     def _sms_host_is_ours(self) -> Self:
@@ -199,5 +292,12 @@ MODELS: tuple[type[BaseModel], ...] = (
     PixelSchema,
     TrackingSchema,
     UnsubscribeSchema,
+    LinksSchema,
+    UtmSchema,
+    SmsSchema,
+    RetentionSchema,
+    AppLinksSchema,
+    AppleAppSchema,
+    AndroidAppSchema,
 )
 """For suggestions when a field is misspelt."""

@@ -55,7 +55,7 @@ def _table(brands: Sequence[Brand]) -> str:
             " ".join(brand.tracking_hosts),
             " ".join(brand.destinations) or "any",
             " ".join(endpoint.id for endpoint in brand.endpoints) or "-",
-            f"{brand.retention_days} d",
+            f"{brand.retention.message_days} d",
         )
         for brand in brands
     ]

@@ -173,7 +173,6 @@ def store(
         StoreUnavailable: perhaps a part is stored; calling again with the same start completes it.
     """
     draft, brand_id = planned.draft, planned.brand.id
-    common = {"campaign_id": draft.campaign_id, "list_id": draft.list_id, "job_source": draft.job_source}
     block = Block(
         start=start,
         count=len(draft.addressees),
@@ -182,7 +181,9 @@ def store(
         channel=draft.channel,
         links=planned.links,
         created_at=created_at,
-        **common,
+        campaign_id=draft.campaign_id,
+        list_id=draft.list_id,
+        job_source=draft.job_source,
     )
     blocks.insert(block)
     messages.insert_many(
@@ -195,7 +196,9 @@ def store(
                 address_hash=address_hash(brand_id, draft.channel, addressee.recipient.address),
                 created_at=created_at,
                 metadata=addressee.metadata,
-                **common,
+                campaign_id=draft.campaign_id,
+                list_id=draft.list_id,
+                job_source=draft.job_source,
             )
             for index, addressee in enumerate(draft.addressees)
         ]

@@ -35,6 +35,8 @@ class Link:
 
     destination: str
     label: str = ""
+    personal: bool = False
+    """The destination is a template: `{{ name }}` is filled from the message's own values (`app.tracking.personal`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class Block:
     campaign_id: str | None = None
     list_id: str | None = None
     job_source: str | None = None
+    track_opens: bool = True
+    """The tracking mode. A hit of a kind that is not tracked is answered like any other and not stored."""
+    track_clicks: bool = True
 
     @property
     def end(self) -> int:

@@ -33,3 +33,7 @@ class Message:
     list_id: str | None = None
     job_source: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What fills this recipient's personalised links. Sealed with the rest."""
+    erased: bool = False
+    """The person was erased or the message is past its retention: recipient, hash, metadata and values are empty."""

@@ -32,6 +32,8 @@ from app.privacy.envelope import (
 )
 
 FIRST_KEY_NUMBER = 1
+_KINDS = (KeyKind.DATA, KeyKind.INDEX)
+"""Token keys are `token_keys`' matter."""
 
 
 class BrandKeyStore(Protocol):
@@ -141,14 +143,14 @@ class Keyring:
         keys = self._load(brand_id)
         if keys is not None:
             return keys
-        stored = [self._store.add(self._new_key(brand_id, kind)) for kind in KeyKind]
+        stored = [self._store.add(self._new_key(brand_id, kind)) for kind in _KINDS]
         return self._remember(brand_id, stored)
 
     def _load(self, brand_id: str) -> _BrandKeys | None:
         stored = self._store.find(brand_id)
         kinds = {key.kind for key in stored}
         # A process may have died between adding one kind and the other; `_load_or_create` then adds what is missing.
-        return self._remember(brand_id, stored) if kinds == set(KeyKind) else None
+        return self._remember(brand_id, stored) if kinds >= set(_KINDS) else None
 
     def _remember(self, brand_id: str, stored: Sequence[BrandKey]) -> _BrandKeys:
         data = {key.number: key for key in stored if key.kind is KeyKind.DATA}
