@@ -163,7 +163,7 @@ def test_all_faults_come_at_once_each_with_brand_and_field() -> None:
         ({"metadata_keys": ["p"]}, "metadata_keys[0]: must not be p"),
         ({"metadata_keys": ["$ne"]}, "metadata_keys[0]"),
         ({"metadata_keys": ["a.b"]}, "metadata_keys[0]"),
-        ({"client_address": "full"}, "field client_address: must be 'none', 'prefix' or 'full'"),
+        ({"client_address": "all"}, "field client_address: must be 'none', 'prefix' or 'full'"),
         ({"unsubscribe": {"mailto": "a@b.example\r\nX: y"}}, "field unsubscribe.mailto"),
         ({"unsubscribe": {"mailto": "a@b.example>,<https://evil.test/"}}, "field unsubscribe.mailto"),
         ({"unsubscribe": {"mailto": "a?subject=x@b.example"}}, "field unsubscribe.mailto"),
