@@ -66,7 +66,8 @@ def expire_data() -> None:
     until = time.monotonic() + WORK_SECONDS
     events, now = services().events, clock.now()
     limits = {
-        brand.id: now - timedelta(days=max(brand.retention.event_days.values())) for brand in services().brands.all()
+        brand.id: now - timedelta(days=max(days for _, days in brand.retention.events))
+        for brand in services().brands.all()
     }
     deleted = dict.fromkeys(limits, 0)
     waiting = list(limits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -68,7 +67,10 @@ class Retention:
 
     message_days: int = 395
     delivery_days: int = 30
-    event_days: Mapping[EventKind, int] = field(default_factory=lambda: dict.fromkeys(EventKind, 395))
+    events: tuple[tuple[EventKind, int], ...] = tuple((kind, 395) for kind in EventKind)
+
+    def days_of(self, kind: EventKind) -> int:
+        return dict(self.events)[kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def test_there_are_22_brands_that_differ(brands: tuple[Brand, ...]) -> None:
     assert len(traits) == 22
     assert {len(brand.tracking_hosts) for brand in brands} == {1, 2, 3}
     assert {len(brand.endpoints) for brand in brands} == {0, 1, 2}
-    assert {brand.client_address_policy for brand in brands} == {"none", "prefix"}
+    assert {brand.client_address_policy for brand in brands} == {"none", "prefix", "full"}
     assert {brand.unsubscribe.scope for brand in brands} == {"list", "brand"}
     assert {(brand.track_opens, brand.track_clicks) for brand in brands} == {
         (True, True),
