@@ -15,7 +15,6 @@ from typing import Protocol
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from app.errors import ConfigurationError
 from app.lib import clock
 from app.models.block import Channel
 from app.models.brand_key import BrandKey, KeyKind
@@ -30,6 +29,7 @@ from app.privacy.envelope import (
     key_number_of,
     master_key_id_of,
 )
+from app.privacy.key_wrap import MasterKeys
 
 FIRST_KEY_NUMBER = 1
 _KINDS = (KeyKind.DATA, KeyKind.INDEX)
@@ -78,9 +78,7 @@ class Keyring:
         cache_size: int = 4096,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
-        _check_master_keys(master_keys)
-        self._newest = master_keys[0][0]
-        self._masters = {key_id: Sealer(key) for key_id, key in master_keys}
+        self._masters = MasterKeys(master_keys)
         self._batches = {key_id: _batch_sealer(key_id, key) for key_id, key in master_keys}
         self._store = store
         self._cache: dict[str, _BrandKeys] = {}
@@ -126,7 +124,7 @@ class Keyring:
 
     def seal_batch(self, plaintext: bytes, purpose: str) -> bytes:
         """Encrypt what belongs to the deployment and not to a brand. Needs no store."""
-        return self._batches[self._newest].seal(plaintext, context_of("batch", purpose))
+        return self._batches[self._masters.newest].seal(plaintext, context_of("batch", purpose))
 
     def open_batch(self, sealed: bytes, purpose: str) -> bytes:
         """What `seal_batch` was given.
@@ -155,8 +153,8 @@ class Keyring:
     def _remember(self, brand_id: str, stored: Sequence[BrandKey]) -> _BrandKeys:
         data = {key.number: key for key in stored if key.kind is KeyKind.DATA}
         index = next(key for key in stored if key.kind is KeyKind.INDEX)
-        by_number = {number: Sealer(self._unwrap(key), brand_header(number)) for number, key in data.items()}
-        keys = _BrandKeys(by_number[max(by_number)], by_number, self._unwrap(index))
+        by_number = {number: Sealer(self._masters.unwrap(key), brand_header(number)) for number, key in data.items()}
+        keys = _BrandKeys(by_number[max(by_number)], by_number, self._masters.unwrap(index))
         with self._lock:
             while len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]
@@ -164,51 +162,10 @@ class Keyring:
         return keys
 
     def _new_key(self, brand_id: str, kind: KeyKind) -> BrandKey:
-        context = _wrap_context(brand_id, kind, FIRST_KEY_NUMBER)
-        return BrandKey(
-            brand_id=brand_id,
-            kind=kind,
-            number=FIRST_KEY_NUMBER,
-            master_key_id=self._newest,
-            wrapped=self._masters[self._newest].seal(os.urandom(KEY_BYTES), context),
-            created_at=self._now(),
-        )
-
-    def _unwrap(self, key: BrandKey) -> bytes:
-        master = self._masters.get(key.master_key_id)
-        if master is None:
-            known = ", ".join(self._masters)
-            raise ConfigurationError(
-                f"brand {key.brand_id}: its {key.kind} key is wrapped by master key {key.master_key_id}, "
-                f"which is not configured (configured: {known})"
-            )
-        try:
-            return master.open(key.wrapped, _wrap_context(key.brand_id, key.kind, key.number))
-        except SealBroken as error:
-            raise ConfigurationError(
-                f"brand {key.brand_id}: its {key.kind} key does not open with master key {key.master_key_id}; "
-                "another key is configured under that id, or the stored key was changed"
-            ) from error
-
-
-def _wrap_context(brand_id: str, kind: KeyKind, number: int) -> bytes:
-    return context_of("brand key", brand_id, kind.value, str(number))
+        return self._masters.wrap(brand_id, kind, FIRST_KEY_NUMBER, os.urandom(KEY_BYTES), self._now())
 
 
 def _batch_sealer(key_id: str, master_key: bytes) -> Sealer:
     """A key of its own for batches, so that no AES key serves two uses (HKDF, RFC 5869)."""
     derived = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"telltale batch v1").derive(master_key)
     return Sealer(derived, batch_header(key_id))
-
-
-def _check_master_keys(master_keys: Sequence[tuple[str, bytes]]) -> None:
-    if not master_keys:
-        raise ConfigurationError("no master key is configured")
-    ids = [key_id for key_id, _ in master_keys]
-    if len(set(ids)) != len(ids):
-        raise ConfigurationError("the same master key id is configured twice")
-    for key_id, key in master_keys:
-        if len(key) != KEY_BYTES:
-            raise ConfigurationError(f"master key {key_id} has {len(key)} bytes, not {KEY_BYTES}")
-        if not (key_id.isascii() and 0 < len(key_id) <= 255):
-            raise ConfigurationError("a master key id must be 1 to 255 ASCII characters")

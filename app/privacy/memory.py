@@ -20,3 +20,11 @@ class MemoryBrandKeys:
     def add(self, key: BrandKey) -> BrandKey:
         with self._lock:
             return self._keys.setdefault((key.brand_id, key.kind, key.number), key)
+
+    def find_all(self, kind: KeyKind) -> Sequence[BrandKey]:
+        with self._lock:
+            return [key for key in self._keys.values() if key.kind is kind]
+
+    def remove(self, brand_id: str, kind: KeyKind, number: int) -> bool:
+        with self._lock:
+            return self._keys.pop((brand_id, kind, number), None) is not None

@@ -15,10 +15,15 @@ from app.models.brand_key import BrandKey, KeyKind
 from app.storage.client import WRITE_CONCERN, Document, translated
 
 MAX_KEYS_PER_BRAND = 1000
+MAX_KEYS_OF_A_KIND = 20_000
+"""Of all brands together: far above any deployment, and 6 MB at most."""
 
 
 class BrandKeys:
-    INDEXES: ClassVar[list[IndexModel]] = [IndexModel([("brand_id", ASCENDING)], name="brand")]
+    INDEXES: ClassVar[list[IndexModel]] = [
+        IndexModel([("brand_id", ASCENDING)], name="brand"),
+        IndexModel([("kind", ASCENDING)], name="kind"),
+    ]
 
     def __init__(self, database: Database[Document]) -> None:
         # A key that a failover could take back would make everything sealed with it unreadable: majority both ways.
@@ -36,6 +41,28 @@ class BrandKeys:
             rows = self._keys.find({"brand_id": {"$eq": brand_id}}).sort("_id", ASCENDING).limit(MAX_KEYS_PER_BRAND)
             return [_key(row) for row in rows]
 
+    def find_all(self, kind: KeyKind) -> Sequence[BrandKey]:
+        """All brands' keys of one kind.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer in time, or there are more than `MAX_KEYS_OF_A_KIND`: a part of
+                them would make the rest of the brands' links look forged.
+        """
+        with translated():
+            rows = list(self._keys.find({"kind": {"$eq": kind.value}}).limit(MAX_KEYS_OF_A_KIND + 1))
+        if len(rows) > MAX_KEYS_OF_A_KIND:
+            raise StoreUnavailable(f"brand_keys: more than {MAX_KEYS_OF_A_KIND} {kind.value} keys")
+        return [_key(row) for row in rows]
+
+    def remove(self, brand_id: str, kind: KeyKind, number: int) -> bool:
+        """Forget a key for good: what it sealed never opens again. False when there was none.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer in time.
+        """
+        with translated():
+            return self._keys.delete_one({"_id": {"$eq": _row_id(brand_id, kind, number)}}).deleted_count == 1
+
     def add(self, key: BrandKey) -> BrandKey:
         """Store the key unless its (brand, kind, number) is taken; return the stored one.
 
@@ -45,7 +72,7 @@ class BrandKeys:
         Raises:
             StoreUnavailable: MongoDB did not answer in time.
         """
-        row_id = f"{key.brand_id}:{key.kind.value}:{key.number}"
+        row_id = _row_id(key.brand_id, key.kind, key.number)
         row = {
             "brand_id": key.brand_id,
             "kind": key.kind.value,
@@ -65,6 +92,10 @@ class BrandKeys:
                 if stored is not None:
                     return _key(stored)
         raise StoreUnavailable("brand_keys: the key is taken and cannot be read")
+
+
+def _row_id(brand_id: str, kind: KeyKind, number: int) -> str:
+    return f"{brand_id}:{kind.value}:{number}"
 
 
 def _key(row: Document) -> BrandKey:

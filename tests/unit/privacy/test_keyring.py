@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import ConfigurationError, PermanentError
+from app.lib import clock
 from app.models.block import Channel
 from app.models.brand_key import BrandKey, KeyKind
 from app.privacy import Keyring, SealBroken
 from app.privacy.envelope import context_of
+from app.privacy.key_wrap import MasterKeys
 from app.privacy.memory import MemoryBrandKeys
 
 OLD = ("k1", bytes(range(32)))
@@ -251,8 +253,5 @@ def test_sealing_a_cached_brand_takes_a_few_microseconds(keyring: Keyring) -> No
 def _rotate(store: CountingStore) -> Keyring:
     """A keyring whose brand `acme` has a second data key, as a later rotation will make it."""
     other = Keyring([OLD], store)
-    context = context_of("brand key", "acme", "data", "2")
-    first = next(key for key in store.find("acme") if key.kind is KeyKind.DATA)
-    wrapped = other._masters["k1"].seal(bytes(range(32)), context)
-    store.add(dataclasses.replace(first, number=2, wrapped=wrapped))
+    store.add(MasterKeys([OLD]).wrap("acme", KeyKind.DATA, 2, bytes(range(32)), clock.now()))
     return other
