@@ -13,11 +13,17 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import idna
 
 MAX_URL_LENGTH = 2048
-"""Characters; also what the `url` field of a webhook may carry."""
+"""Characters of an endpoint's URL; also what the `url` field of a webhook may carry."""
+MAX_DESTINATION_LENGTH = 8192
+"""Characters of a link's destination, as its author wrote it."""
+MAX_LOCATION_LENGTH = 24_576
+"""Characters of a destination in a `Location` header: one outside ASCII becomes up to twelve. nginx's
+`uwsgi_buffer_size` holds this and the headers around it."""
 ENDPOINT_PORTS = frozenset({443, 8443})
 
 _URL = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -26,7 +32,9 @@ _PORT = re.compile(r"(.*?)(?::([0-9]{0,5}))?", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # What browsers (WHATWG URL, "ends in a number") or getaddrinfo take for an IPv4 address: 127.1, 0x7f000001, 2130706433.
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_REFUSED_CATEGORIES = frozenset({"Cc", "Zs", "Zl", "Zp", "Cs"})
+_REFUSED_CATEGORIES = frozenset({"Cc", "Zl", "Zp", "Cs"})
+# What stands in a header as it is; everything else of a path, query or fragment is percent-encoded there.
+_NOT_VISIBLE_ASCII = re.compile(r"[^!-~]+")
 _PRIVATE_SUFFIXES = ("local", "internal", "localhost", "svc", "arpa")
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,11 +43,49 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 @dataclass(frozen=True, slots=True)
 class _Parts:
     scheme: str
+    """In lower case."""
+    authority: str
+    """Host and port as written."""
     host: str
     """As written: IDNA not applied, brackets of an IPv6 address kept."""
     port: int | None
     rest: str
     """Path, query and fragment, as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A destination that has been read."""
+
+    host: str
+    """In lower-case A-label form without a trailing dot: what a brand's policy is asked about."""
+    location: str
+    """For a `Location` header: visible ASCII only, read by a browser as it reads the destination itself."""
+
+
+def read_destination(url: str) -> Destination:
+    """A link's destination, checked, and in the form that a header can carry.
+
+    That form is what the author wrote, byte for byte, but for three things: blanks and characters outside ASCII are
+    percent-encoded as UTF-8 behind the host, and a host with characters outside ASCII becomes A-labels (the equal URI
+    of RFC 3987, section 3.1, with the host read as browsers do: UTS 46).
+
+    Raises:
+        ValueError: one sentence for a person, without the URL.
+    """
+    parts = _split(url, MAX_DESTINATION_LENGTH)
+    host = normalise_domain(parts.host)
+    if url.endswith(" "):
+        # A browser drops it, an encoded one it does not drop.
+        raise ValueError("must not end with a space")
+    if url.isascii() and " " not in url:
+        return Destination(host, url)
+    authority = parts.authority if parts.authority.isascii() else _ascii_authority(parts, host)
+    rest = _NOT_VISIBLE_ASCII.sub(lambda found: quote(found[0], safe=""), parts.rest)
+    location = f"{url[: len(parts.scheme)]}://{authority}{rest}"
+    if len(location) > MAX_LOCATION_LENGTH:
+        raise ValueError(f"must not be longer than {MAX_LOCATION_LENGTH} characters once it is percent-encoded")
+    return Destination(host, location)
 
 
 def check_destination(url: str) -> str:
@@ -50,7 +96,7 @@ def check_destination(url: str) -> str:
     Raises:
         ValueError: one sentence for a person, without the URL.
     """
-    return normalise_domain(_split(url).host)
+    return read_destination(url).host
 
 
 def check_endpoint_url(
@@ -73,7 +119,9 @@ def check_endpoint_url(
     Raises:
         ValueError: one sentence for a person, without the URL.
     """
-    parts = _split(url)
+    parts = _split(url, MAX_URL_LENGTH)
+    if " " in url:
+        raise ValueError("must not contain spaces")
     if parts.scheme != "https" and not allow_http:
         raise ValueError("must begin with https://")
     if "#" in parts.rest:
@@ -134,21 +182,33 @@ def host_of_header(text: str) -> str:
     return host.lower().removesuffix(".")
 
 
-def _split(url: str) -> _Parts:
-    if len(url) > MAX_URL_LENGTH:
-        raise ValueError(f"must not be longer than {MAX_URL_LENGTH} characters")
+def _split(url: str, max_length: int) -> _Parts:
+    """Take a URL apart; blanks may stand in what follows the host."""
+    if len(url) > max_length:
+        raise ValueError(f"must not be longer than {max_length} characters")
     if "\\" in url:
         raise ValueError("must not contain a backslash")
-    if any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in url):
-        raise ValueError("must not contain spaces or control characters")
+    # The visible characters of ASCII need no look at what they are, and most URLs have no others.
+    if not (url.isascii() and url.isprintable()) and any(
+        unicodedata.category(char) in _REFUSED_CATEGORIES for char in url
+    ):
+        raise ValueError("must not contain line breaks or control characters")
     found = _URL.fullmatch(url)
     if found is None:
         raise ValueError("must begin with http:// or https://")
     scheme, authority, rest = found.groups()
     if "@" in authority:
         raise ValueError("must not contain a user name or password")
+    if any(char.isspace() for char in authority):
+        raise ValueError("must not contain spaces before the path")
     host, port = _split_port(authority)
-    return _Parts(scheme=scheme.lower(), host=host, port=port, rest=rest)
+    return _Parts(scheme=scheme.lower(), authority=authority, host=host, port=port, rest=rest)
+
+
+def _ascii_authority(parts: _Parts, host: str) -> str:
+    """Host and port with the host as A-labels; a trailing dot is kept, for it says something to a browser."""
+    dot = "." if parts.host.endswith((".", "\u3002", "\uff0e", "\uff61")) else ""
+    return host + dot + parts.authority[len(parts.host) :]
 
 
 def _split_port(authority: str) -> tuple[str, int | None]:

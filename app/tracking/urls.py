@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from app.lib.http_url import read_destination
 
 
 class TrackingUrls:
@@ -29,24 +29,13 @@ class TrackingUrls:
 
 
 def location(destination: str) -> str | None:
-    """A destination for the `Location` header: as its author wrote it when that is ASCII, else the equal URI (RFC 3987,
-    section 3.1). None when it must not be redirected to: another scheme, control characters, white space.
+    """A destination for the `Location` header: as its author wrote it when that is visible ASCII, else the equal URI.
+    None when it must not be redirected to: another scheme, control characters, userinfo, a host that is none.
 
-    It was checked when it was stored; this is the second look, at the last moment.
+    It was checked when it was stored; this is the second look, at the last moment. The front asks
+    `app.lib.http_url.read_destination` itself, because it also needs the host.
     """
-    if not destination[:8].lower().startswith(("https://", "http://")):
-        return None
-    if destination.isascii():
-        return destination if destination.isprintable() and " " not in destination else None
     try:
-        parts = urlsplit(destination)
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-        netloc = host if parts.port is None else f"{host}:{parts.port}"
-    except (ValueError, UnicodeError):
+        return read_destination(destination).location
+    except ValueError:
         return None
-    rest = destination.split("://", 1)[1]
-    tail = rest[len(parts.netloc) :]
-    encoded = quote(tail, safe="/?#[]@!$&'()*+,;=:%~|{}^`\\\"<>")
-    if not host or not encoded.isprintable() or " " in encoded or "@" in parts.netloc:
-        return None
-    return f"{parts.scheme}://{netloc}{encoded}"

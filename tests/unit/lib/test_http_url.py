@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from app.lib.http_url import (
+    MAX_DESTINATION_LENGTH,
+    MAX_LOCATION_LENGTH,
     MAX_URL_LENGTH,
     check_destination,
     check_endpoint_url,
@@ -18,6 +20,7 @@ from app.lib.http_url import (
     is_public_domain,
     is_same_or_subdomain,
     normalise_domain,
+    read_destination,
 )
 
 
@@ -77,8 +80,20 @@ def test_a_destination_gives_its_host_as_a_browser_looks_it_up(url: str, host: s
         "httpss://shop.example/",
         "xhttps://shop.example/",
         " https://shop.example/",
+        "https://shop.example/a ",
+        "https:// shop.example/",
+        "https://shop .example/",
+        "https://shop.example /",
+        "https://shop.example :443/",
+        "https://shop.example:4 43/",
+        "https://shop\u00a0.example/",
+        "https://shop\u3000.example/",
+        "https://shop.example\u200b/",
+        "https://shop.example\u2066/",
+        "https://shop.example/a\tb",
+        "https://shop.example/?a\nb",
+        "https://shop.example/#a\u2029b",
         "https://shop.example/ ",
-        "https://shop.example/a b",
         "ht\ttps://shop.example/",
         "https://shop\t.example/",
         "https://shop.example/\t",
@@ -86,7 +101,6 @@ def test_a_destination_gives_its_host_as_a_browser_looks_it_up(url: str, host: s
         "https://shop.example/\x00",
         "https://shop.example/\x7f",
         "https://shop.example/\x85",
-        "https://shop.example/\u00a0",
         "https://shop.example/\u2028",
         "https://shop.example/\ud800",
         "https://good.test\\@evil.test",
@@ -148,7 +162,8 @@ def test_a_destination_gives_its_host_as_a_browser_looks_it_up(url: str, host: s
         "https://\ufeffshop.example/",
         "https://" + "a" * 64 + ".example/",
         "https://" + "a." * 130 + "example/",
-        "https://shop.example/" + "x" * MAX_URL_LENGTH,
+        "https://shop.example/" + "x" * MAX_DESTINATION_LENGTH,
+        "https://shop.example/" + "\U0001f600" * (MAX_LOCATION_LENGTH // 12),
     ],
 )
 def test_a_destination_two_parsers_could_read_differently_is_refused(url: str) -> None:
@@ -160,10 +175,25 @@ def test_a_destination_two_parsers_could_read_differently_is_refused(url: str) -
 
 
 def test_the_longest_destination_is_accepted_and_one_more_is_not() -> None:
-    longest = "https://shop.example/".ljust(MAX_URL_LENGTH, "x")
+    longest = "https://shop.example/".ljust(MAX_DESTINATION_LENGTH, "x")
     assert check_destination(longest) == "shop.example"
-    with pytest.raises(ValueError, match="2048"):
+    with pytest.raises(ValueError, match="8192"):
         check_destination(longest + "x")
+
+
+def test_a_destination_that_grows_too_long_for_a_header_is_refused() -> None:
+    base = "https://shop.example/"
+    room = (MAX_LOCATION_LENGTH - len(base)) // 12
+    assert len(read_destination(base + "\U0001f600" * room).location) == len(base) + 12 * room
+    with pytest.raises(ValueError, match="24576"):
+        read_destination(base + "\U0001f600" * (room + 1))
+
+
+@pytest.mark.parametrize("rest", ["/a b", "/?q=a b&c", "/#a b", "/a\u00a0", "/a\u200bb", "/\u202egnp.exe", "/\u3000"])
+def test_blanks_and_invisible_characters_are_accepted_after_the_host_only(rest: str) -> None:
+    assert check_destination("https://shop.example" + rest) == "shop.example"
+    with pytest.raises(ValueError):
+        check_endpoint_url("https://shop.example" + rest)
 
 
 _NASTY = st.text(alphabet="aé.:/@\\?#[]%0x1 \t\n-_①／。ß\u200d\u00ad", max_size=24)
@@ -219,6 +249,8 @@ def test_an_endpoint_url_is_normalised(url: str, normal: str) -> None:
         "https://hooks.shop.example:80/",
         "https://ann@hooks.shop.example/",
         "https://hooks.shop.example/ü",
+        "https://hooks.shop.example/a b",
+        "https://hooks.shop.example/".ljust(MAX_URL_LENGTH + 1, "x"),
         "https://localhost/",
         "https://hooks/",
         "https://printer.local/",
