@@ -1,0 +1,86 @@
+"""What an SMS will cost, before anything is sent: segments with the author's links and with ours, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from app.lib.sms_segments import MAX_NAMED_CHARACTERS, Segments, count_segments
+
+
+class SmsWarning(StrEnum):
+    """A closed set; in the order in which warnings are listed."""
+
+    LINK_ADDS_SEGMENT = "link_adds_segment"
+    """The text with our links needs more segments than the text as written."""
+    NOT_GSM_CHARACTERS = "not_gsm_characters"
+    """A few characters (`SmsPreview.not_gsm`) make each segment hold 70 characters instead of 160."""
+    TOO_LONG = "too_long"
+    """More segments than a message can have: no provider will send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmsPreview:
+    before: Segments
+    """The text as its author wrote it."""
+    after: Segments
+    """The text as it will be sent."""
+    warnings: tuple[SmsWarning, ...] = ()
+    not_gsm: tuple[str, ...] = ()
+    """With `NOT_GSM_CHARACTERS`: the characters to replace, at most ten. Otherwise empty."""
+
+
+def preview(before: str, after: str) -> SmsPreview:
+    """Compare a text with what it becomes for one recipient.
+
+    A code has at most `app.tracking.codes.MAX_LENGTH` characters, all of one septet, and characters more never make
+    segments fewer: the text rendered with codes of that length is the worst case for recipients with the same values.
+
+    Characters outside the GSM alphabet are warned of when they are few: fewer than ten different ones are slips
+    (curly quotes, an emoji, a letter with an accent); more of them mean another script, which nobody wants replaced.
+
+    Raises:
+        ValueError: a text has half of a surrogate pair; one sentence, without the text.
+    """
+    old, new = count_segments(before), count_segments(after)
+    warnings = []
+    if new.segments > old.segments:
+        warnings.append(SmsWarning.LINK_ADDS_SEGMENT)
+    few = 0 < len(new.not_gsm) < MAX_NAMED_CHARACTERS
+    if few:
+        warnings.append(SmsWarning.NOT_GSM_CHARACTERS)
+    if new.too_long:
+        warnings.append(SmsWarning.TOO_LONG)
+    return SmsPreview(old, new, tuple(warnings), new.not_gsm if few else ())
+
+
+def worst(previews: Iterable[SmsPreview]) -> SmsPreview:
+    """One answer for a batch: the figures of its costliest text, and what any of its texts is to be warned of.
+
+    So `link_adds_segment` may stand there although the costliest text itself has as many segments as before.
+
+    Raises:
+        ValueError: no previews.
+    """
+    costliest: SmsPreview | None = None
+    warned: set[SmsWarning] = set()
+    not_gsm: dict[str, None] = {}
+    for one in previews:  # once, so that a batch need not be held in memory
+        if costliest is None or _cost(one) > _cost(costliest):
+            costliest = one
+        warned.update(one.warnings)
+        if len(not_gsm) < MAX_NAMED_CHARACTERS:
+            not_gsm.update(dict.fromkeys(one.not_gsm))
+    if costliest is None:
+        raise ValueError("has no messages")
+    return replace(
+        costliest,
+        warnings=tuple(warning for warning in SmsWarning if warning in warned),
+        not_gsm=tuple(not_gsm)[:MAX_NAMED_CHARACTERS],
+    )
+
+
+def _cost(one: SmsPreview) -> tuple[int, int]:
+    """Segments first; between equals the text with less room left."""
+    return one.after.segments, -one.after.units_left
