@@ -22,6 +22,7 @@ from app.models.block import Block
 from app.models.delivery import Endpoint
 from app.models.event import Event, EventKind
 from app.privacy.keyring import Keyring
+from app.privacy.token_keys import TokenKeys
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
 from app.storage.block_cache import BlockCache
@@ -107,6 +108,15 @@ class Services:
     @cached_property
     def keyring(self) -> Keyring:
         return Keyring(self.settings.master_keys, BrandKeys(self.database))
+
+    @cached_property
+    def token_keys(self) -> TokenKeys:
+        keys = TokenKeys(
+            self.settings.master_keys, BrandKeys(self.database), self.settings.state_dir / "keys" / "token_keys.json"
+        )
+        if self.role != "cli":
+            keys.load()
+        return keys
 
     @cached_property
     def store_id(self) -> str:
@@ -208,6 +218,8 @@ class Services:
     def close(self) -> None:
         """Let go of what was made: connections and this process's journal segment. For tests and short programs."""
         made = self.__dict__
+        if "token_keys" in made:
+            made["token_keys"].close()
         for database in ("database", "bulk_database"):
             if database in made:
                 made[database].client.close()
