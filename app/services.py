@@ -22,6 +22,7 @@ from app.models.block import Block
 from app.models.delivery import Endpoint
 from app.models.event import Event, EventKind
 from app.privacy.keyring import Keyring
+from app.privacy.recipients import Vault
 from app.privacy.token_keys import TokenKeys
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
@@ -38,6 +39,7 @@ from app.storage.idempotency import Idempotency
 from app.storage.indexes import store_id
 from app.storage.messages import Messages
 from app.storage.numbers import Numbers
+from app.storage.recipient_keys import RecipientKeys
 from app.storage.suppressions import Suppressions
 from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, Codes
@@ -119,6 +121,14 @@ class Services:
         return keys
 
     @cached_property
+    def recipient_keys(self) -> RecipientKeys:
+        return RecipientKeys(self.database)
+
+    @cached_property
+    def vault(self) -> Vault:
+        return Vault(self.keyring, self.recipient_keys)
+
+    @cached_property
     def store_id(self) -> str:
         return store_id(self.database)
 
@@ -136,7 +146,7 @@ class Services:
 
     @cached_property
     def messages(self) -> Messages:
-        return Messages(self.database, self.keyring)
+        return Messages(self.database, self.vault)
 
     @cached_property
     def events(self) -> EventStore:
@@ -156,7 +166,7 @@ class Services:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.database, self.keyring)
+        return Deliveries(self.database, self.vault)
 
     @cached_property
     def endpoints(self) -> Endpoints:
@@ -176,7 +186,7 @@ class Services:
 
     @cached_property
     def unsubscribes(self) -> Unsubscribes:
-        return Unsubscribes(self.messages, self.suppressions)
+        return Unsubscribes(self.messages, self.suppressions, self.keyring)
 
     @cached_property
     def journal(self) -> JournalWriter:
@@ -242,7 +252,7 @@ class WebhookOutbox:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._deliveries = Deliveries(services.bulk_database, services.keyring)
+        self._deliveries = Deliveries(services.bulk_database, services.vault)
 
     def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
         services = self._services

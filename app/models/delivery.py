@@ -54,6 +54,8 @@ class Delivery:
     next_attempt_at: datetime
     attempts: int = 0
     state: DeliveryState = DeliveryState.PENDING
+    key_id: bytes = field(default=b"", repr=False)
+    """Which person's key seals body and log at rest (`Message.key_id`); empty: the brand's, for what is no person's."""
 
 
 @dataclass(frozen=True, slots=True)

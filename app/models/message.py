@@ -35,5 +35,8 @@ class Message:
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What fills this recipient's personalised links. Sealed with the rest."""
+    key_id: bytes = field(default=b"", repr=False)
+    """Which person's key sealed it at rest; what is derived from it is sealed under the same key (`app.privacy`).
+    Empty before it is stored, and of messages from before persons had keys."""
     erased: bool = False
     """The person was erased or the message is past its retention: recipient, hash, metadata and values are empty."""

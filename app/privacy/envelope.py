@@ -2,6 +2,7 @@
 
     brand   1 byte version (1)   2 bytes key number   12 bytes nonce   ciphertext and tag
     batch   1 byte version (2)   1 byte length, master key id          12 bytes nonce   ciphertext and tag
+    person  1 byte version (3)   12 bytes key id                       12 bytes nonce   ciphertext and tag
 
 The key named in front is the only one tried (trying all is slower and an oracle by time). Whom and what for are
 associated data, each with its length in front, so that ("ab", "c") and ("a", "bc") differ. Keys come from `keyring`.
@@ -16,13 +17,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import PermanentError
+from app.models.recipient_key import KEY_ID_BYTES
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
 BRAND_VERSION = 1
 BATCH_VERSION = 2
+RECIPIENT_VERSION = 3
 _BRAND_HEADER = 3
+_RECIPIENT_HEADER = 1 + KEY_ID_BYTES
 
 
 class SealBroken(PermanentError):
@@ -100,3 +104,19 @@ def master_key_id_of(sealed: bytes) -> str:
     if len(sealed) < 2 or sealed[0] != BATCH_VERSION or len(sealed) < 2 + sealed[1] + NONCE_BYTES + TAG_BYTES:
         raise SealBroken("not a sealed batch")
     return sealed[2 : 2 + sealed[1]].decode("ascii", errors="replace")
+
+
+def recipient_header(key_id: bytes) -> bytes:
+    return bytes((RECIPIENT_VERSION,)) + key_id
+
+
+def recipient_key_id_of(sealed: bytes) -> bytes:
+    """Which person's key sealed this; empty for the brand form.
+
+    Raises:
+        SealBroken: neither form.
+    """
+    if sealed[:1] == bytes((RECIPIENT_VERSION,)) and len(sealed) >= _RECIPIENT_HEADER + NONCE_BYTES + TAG_BYTES:
+        return sealed[1:_RECIPIENT_HEADER]
+    key_number_of(sealed)
+    return b""

@@ -86,17 +86,20 @@ class Keyring:
         self._lock = threading.Lock()
         self._now = now
 
-    def seal(self, brand_id: str, purpose: str, plaintext: bytes) -> bytes:
+    def seal(self, brand_id: str, purpose: str, plaintext: bytes, *, bound_to: bytes = b"") -> bytes:
         """Encrypt for one brand and purpose; the brand's first use makes its keys.
+
+        Args:
+            bound_to: whose value it is besides, of one length for all values of a purpose.
 
         Raises:
             StoreUnavailable: the brand's keys are not cached and cannot be read.
             ConfigurationError: they are wrapped by a master key that is not configured.
         """
         keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
-        return keys.current.seal(plaintext, context_of(brand_id, purpose))
+        return keys.current.seal(plaintext, context_of(brand_id, purpose) + bound_to)
 
-    def open(self, brand_id: str, purpose: str, sealed: bytes) -> bytes:
+    def open(self, brand_id: str, purpose: str, sealed: bytes, *, bound_to: bytes = b"") -> bytes:
         """What `seal` was given. Never makes keys.
 
         Raises:
@@ -110,7 +113,15 @@ class Keyring:
             keys = self._load(brand_id)
         if keys is None or number not in keys.by_number:
             raise SealBroken("the key of this value does not exist")
-        return keys.by_number[number].open(sealed, context_of(brand_id, purpose))
+        return keys.by_number[number].open(sealed, context_of(brand_id, purpose) + bound_to)
+
+    def number_of(self, sealed: bytes) -> int:
+        """Which of its brand's data keys sealed a value.
+
+        Raises:
+            SealBroken: not sealed by `seal`.
+        """
+        return key_number_of(sealed)
 
     def address_hash(self, brand_id: str, channel: Channel, address: str) -> str:
         """64 hex characters by which the brand's data about an address are found (`hashes.address_hash`).

@@ -14,7 +14,7 @@ keeps a claim on few shards and a flooding endpoint splittable.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,10 +24,11 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import ConfigurationError, PermanentError
-from app.lib.log import WARNING, log_event
+from app.lib import clock
+from app.lib.log import INFO, WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.storage.client import Document, translated
-from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, Sealer
+from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, Vault, close_erased
 from app.storage.delivery_rows import DeliveryRecord as DeliveryRecord  # noqa: PLC0414 - for readers of this collection
 from app.storage.endpoint_turns import EndpointTurns
 from app.storage.messages import only_duplicates
@@ -36,6 +37,10 @@ _log = logging.getLogger(__name__)
 _DUE = "due"
 _PENDING = DeliveryState.PENDING.value
 _DEAD = DeliveryState.DEAD.value
+_ERASED = "recipient_erased"
+_CLAIM_ROUNDS = 10
+_OF_THE_BRAND = {"kn": {"$gt": 0}}
+"""Rows that the brand's own key seals: told of no person, or from before persons had keys."""
 
 
 class Deliveries:
@@ -55,16 +60,17 @@ class Deliveries:
             [("brand_id", ASCENDING), ("_id", DESCENDING)], name="dead", partialFilterExpression={"state": _DEAD}
         ),
         IndexModel([("expire_at", ASCENDING)], name="ttl", sparse=True, expireAfterSeconds=0),
+        IndexModel([("brand_id", ASCENDING), ("kn", ASCENDING)], name="by_key", partialFilterExpression=_OF_THE_BRAND),
     )
 
-    def __init__(self, database: Database[Document], sealer: Sealer) -> None:
+    def __init__(self, database: Database[Document], vault: Vault) -> None:
         self._rows = database[self.COLLECTION]
-        self._convert = DeliveryRows(sealer)
+        self._convert = DeliveryRows(vault)
         self.turns = EndpointTurns(database)
 
     def insert_many(self, deliveries: Iterable[Delivery]) -> int:
         """Store new deliveries; those that are there already stay as they are. Answers how many were new."""
-        documents = [self._convert.to_document(delivery) for delivery in deliveries]
+        documents = self._convert.to_documents(list(deliveries))
         if not documents:
             return 0
         with translated():
@@ -85,6 +91,16 @@ class Deliveries:
         Args:
             token: unique to this run; results are stored under it only.
         """
+        for _ in range(_CLAIM_ROUNDS):
+            rows = self._lease(brand_id, endpoint_id, now=now, lease_seconds=lease_seconds, limit=limit, token=token)
+            claimed = self._open_claimed(rows, now)
+            if claimed or not rows:
+                return claimed
+        return []  # a long row of erased persons: those are closed now, `has_due` tells that there is more
+
+    def _lease(
+        self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str
+    ) -> list[Document]:
         due = {"state": _PENDING, "due_at": {"$lte": now}}
         with translated():
             found = self._rows.find({"brand_id": brand_id, "endpoint_id": endpoint_id, **due}, {"_id": 1})
@@ -94,8 +110,7 @@ class Deliveries:
             lease = {"due_at": now + timedelta(seconds=lease_seconds), "token": token}
             self._rows.update_many({"_id": {"$in": ids}, **due}, {"$set": lease})
             won = list(self._rows.find({"_id": {"$in": ids}, "token": token}, {"log": 0}))
-        won.sort(key=lambda row: (row["next_attempt_at"], row["_id"]))
-        return [delivery for row in won if (delivery := self._open_claimed(row, now)) is not None]
+        return sorted(won, key=lambda row: (row["next_attempt_at"], row["_id"]))
 
     def record_results(self, results: Sequence[tuple[Delivery, Attempt]], *, token: str, now: datetime) -> int:
         """Store how attempts went: each delivery as it is now (state, attempts, next attempt), and its log entry.
@@ -104,10 +119,9 @@ class Deliveries:
         """
         if not results:
             return 0
+        changes = self._convert.results(results, token, now)
         with translated():
-            return self._rows.bulk_write(
-                [self._convert.result(delivery, attempt, token, now) for delivery, attempt in results], ordered=False
-            ).matched_count
+            return self._rows.bulk_write(changes, ordered=False).matched_count
 
     def release(self, deliveries: Sequence[Delivery], *, token: str) -> None:
         """Give claimed deliveries back untouched: due when they were due."""
@@ -199,6 +213,41 @@ class Deliveries:
             row = self._rows.find_one({"_id": delivery_id, "brand_id": brand_id})
         return None if row is None else self._convert.to_record(row)
 
+    def forget(self, brand_id: str, event_ids: Collection[str]) -> int:
+        """Remove what is personal from the deliveries of an erased person's events, and give up those that wait.
+
+        What a person's key sealed is closed without this; it is for rows that the brand's key seals.
+
+        Args:
+            event_ids: `evt_…`, at most a few hundred.
+        """
+        if not event_ids:
+            return 0
+        rows: dict[str, Any] = {
+            "brand_id": {"$eq": brand_id},
+            "$or": [{"_id": {"$gt": f"{event_id}:", "$lt": f"{event_id};"}} for event_id in event_ids],
+        }
+        now = clock.now()
+        with translated():
+            self._rows.update_many(
+                {**rows, "state": _PENDING},
+                {"$set": close_erased(now), "$unset": {"token": "", "due_at": ""}},
+            )
+            return self._rows.update_many(rows, {"$unset": {"body": "", "log": ""}}).modified_count
+
+    def count_under(self, brand_id: str, key_number: int) -> int:
+        """How many rows need one of the brand's keys or one before it to be read completely.
+
+        A row's log may be sealed under a later key than its body, so older rows count as well. Rows from before rows
+        knew their key are found by looking at all of the brand's.
+        """
+        with translated():
+            counted = self._rows.count_documents(
+                {"brand_id": {"$eq": brand_id}, "kn": {"$gt": 0, "$lte": key_number}}, hint="by_key"
+            )
+            unmarked = {"brand_id": {"$eq": brand_id}, "kn": {"$exists": False}, "body": {"$exists": True}}
+            return counted + self._rows.count_documents(unmarked, hint="by_brand")
+
     def counts_by_state(self) -> dict[DeliveryState, int]:
         """How many rows are in which state. Waiting and dead ones are counted, delivered ones are what remains."""
         with translated():
@@ -211,20 +260,39 @@ class Deliveries:
             DeliveryState.DELIVERED: max(0, total - pending - dead),
         }
 
-    def _open_claimed(self, row: Document, now: datetime) -> Delivery | None:
-        """A claimed row, or None after closing one whose body cannot be opened: it would come up again for ever."""
+    def _open_claimed(self, rows: Sequence[Document], now: datetime) -> list[Delivery]:
+        """Claimed rows whose body opens; the others are closed, they would come up again for ever."""
+        readable, bodies = rows, self._bodies(rows)
+        if bodies is None:  # one of them is broken: look at each by itself
+            alone = [(row, self._bodies([row])) for row in rows]
+            self._close([row for row, found in alone if found is None], "unreadable", now)
+            readable = [row for row, found in alone if found is not None]
+            bodies = [body for _, found in alone for body in found or ()]
+        gone = [row for row, body in zip(readable, bodies, strict=True) if body is None]
+        self._close(gone, _ERASED, now)
+        return [
+            self._convert.to_delivery(row, body) for row, body in zip(readable, bodies, strict=True) if body is not None
+        ]
+
+    def _bodies(self, rows: Sequence[Document]) -> list[bytes | None] | None:
         try:
-            return self._convert.to_delivery(row)
+            return self._convert.open_bodies(rows)
         except ConfigurationError:
             raise  # a master key is missing: the operator's to mend, no reason to give anything up
         except PermanentError:
-            with translated():
-                self._rows.update_one(
-                    {"_id": row["_id"], "token": row["token"]},
-                    {
-                        "$set": {"state": _DEAD, "closed": "unreadable", "expire_at": now + KEPT_FOR},
-                        "$unset": {"token": "", "due_at": ""},
-                    },
-                )
-            log_event(_log, WARNING, "delivery_unreadable", brand_id=row["brand_id"], delivery_id=row["_id"])
             return None
+
+    def _close(self, rows: Sequence[Document], reason: str, now: datetime) -> None:
+        """Give claimed rows up without an attempt."""
+        if not rows:
+            return
+        with translated():
+            self._rows.update_many(
+                {"_id": {"$in": [row["_id"] for row in rows]}, "token": rows[0]["token"]},
+                {
+                    "$set": {"state": _DEAD, "closed": reason, "expire_at": now + KEPT_FOR},
+                    "$unset": {"token": "", "due_at": "", **({"body": ""} if reason == _ERASED else {})},
+                },
+            )
+        level = INFO if reason == _ERASED else WARNING
+        log_event(_log, level, "deliveries_closed", brand_id=rows[0]["brand_id"], reason=reason, deliveries=len(rows))

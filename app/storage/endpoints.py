@@ -20,8 +20,8 @@ from pymongo.errors import DuplicateKeyError
 from app.errors import Conflict
 from app.lib import ids
 from app.models.delivery import Endpoint, PayloadMode
+from app.storage.blocks import Sealer
 from app.storage.client import Document, translated
-from app.storage.delivery_rows import Sealer
 
 ID_PREFIX = "ep_"
 MAX_PER_BRAND = 20

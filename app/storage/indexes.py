@@ -18,6 +18,7 @@ from app.storage.endpoints import Endpoints
 from app.storage.events import EventStore
 from app.storage.idempotency import Idempotency
 from app.storage.messages import Messages
+from app.storage.recipient_keys import RecipientKeys
 
 INDEXES: dict[str, Sequence[IndexModel]] = {
     "messages": Messages.INDEXES,
@@ -30,6 +31,7 @@ INDEXES: dict[str, Sequence[IndexModel]] = {
     "api_keys": ApiKeys.INDEXES,
     "idempotency": Idempotency.INDEXES,
     "brand_keys": BrandKeys.INDEXES,
+    "recipient_keys": RecipientKeys.INDEXES,
 }
 
 

@@ -1,33 +1,58 @@
-"""The collection `messages`: one document per recipient; everything personal in one sealed field."""
+"""The collection `messages`: one document per recipient; what is personal in one field, sealed with the person's key.
+
+    _id  number   b  brand   ch  channel   h  address hash   at  created   c  campaign   l  list   j  job source
+    s  sealed (`app.privacy.recipients`)   p  sealed the old way, under the brand's key   x  erased
+
+Past its retention a message keeps `_id b ch at h l`, so that an unsubscribe still finds whom; of an erased person's
+message `_id b ch at x` are left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
 
 import orjson
-from bson import Int64
-from pymongo import IndexModel
+from bson import Binary, Int64
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import StoreUnavailable
 from app.models.block import Channel
 from app.models.message import Message, Recipient
-from app.storage.blocks import Sealer
 from app.storage.client import Document, translated
 
 DUPLICATE_KEY = 11000
+_PURPOSE = "message"
+_OLD_STYLE = {"p": {"$exists": True}}
+
+
+class Vault(Protocol):
+    """What messages need of `app.privacy.recipients.Vault`."""
+
+    def seal_many(self, brand_id: str, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]: ...
+    def open_many(self, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]: ...
+    def key_id_of(self, sealed: bytes) -> bytes: ...
 
 
 class Messages:
-    """Shard key: `_id` (the message's number, ranged like `blocks`)."""
+    """Shard key: `_id` (the message's number, ranged like `blocks`). Every method raises `StoreUnavailable`."""
 
-    INDEXES = (IndexModel([("b", 1), ("h", 1), ("_id", -1)], name="by_recipient"),)
+    INDEXES = (
+        IndexModel([("b", ASCENDING), ("h", ASCENDING), ("_id", DESCENDING)], name="by_recipient"),
+        # What retention has still to strip; stripped and erased messages leave it.
+        IndexModel(
+            [("b", ASCENDING), ("at", ASCENDING)], name="kept", partialFilterExpression={"s": {"$exists": True}}
+        ),
+        IndexModel([("b", ASCENDING), ("at", ASCENDING)], name="old_style", partialFilterExpression=_OLD_STYLE),
+    )
 
-    def __init__(self, database: Database[Document], sealer: Sealer) -> None:
+    def __init__(self, database: Database[Document], vault: Vault) -> None:
         self._messages = database["messages"]
-        self._sealer = sealer
+        self._vault = vault
 
     def insert_many(self, messages: Sequence[Message]) -> None:
         """Store messages; those already stored are left as they are.
@@ -35,9 +60,12 @@ class Messages:
         Raises:
             StoreUnavailable: some may be missing; calling again with the same messages is right.
         """
+        documents = self._to_documents(messages)
+        if not documents:
+            return
         with translated():
             try:
-                self._messages.insert_many([self._to_document(message) for message in messages], ordered=False)
+                self._messages.insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 only_duplicates(error)
 
@@ -45,47 +73,145 @@ class Messages:
         return self.get_many([number]).get(number)
 
     def get_many(self, numbers: Iterable[int]) -> dict[int, Message]:
-        """number → message, without those that do not exist."""
+        """number → message, without those that do not exist. Those of erased persons say so (`Message.erased`)."""
         wanted = [Int64(number) for number in numbers]
         with translated():
             found = list(self._messages.find({"_id": {"$in": wanted}}))
-        return {int(document["_id"]): self._from_document(document) for document in found}
+        return {message.number: message for message in self._from_documents(found)}
 
-    def _to_document(self, message: Message) -> Document:
-        recipient = message.recipient
-        personal = orjson.dumps(
-            {"a": recipient.address, "i": recipient.id, "n": recipient.name, "m": dict(message.metadata)}
-        )
-        document: dict[str, Any] = {
-            "_id": Int64(message.number),
-            "b": message.brand_id,
-            "ch": message.channel.value,
-            "h": message.address_hash,
-            "at": message.created_at,
-            "p": self._sealer.seal(message.brand_id, "message", personal),
+    def values_of(self, number: int) -> Mapping[str, str] | None:
+        """What fills the message's personalised links; None when it is erased, past its retention or not there."""
+        message = self.get(number)
+        return None if message is None or message.erased else message.values
+
+    def hash_of(self, number: int) -> str | None:
+        """The address hash of a message, also past its retention; opens nothing. None when erased or not there."""
+        with translated():
+            found = self._messages.find_one({"_id": {"$eq": Int64(number)}}, {"h": 1})
+        return None if found is None else found.get("h")
+
+    def of_recipient(
+        self, brand_id: str, address_hash: str, *, after: int | None = None, limit: int = 500
+    ) -> list[Message]:
+        """A page of a person's messages, newest number first.
+
+        Args:
+            after: the number of the last message of the page before.
+        """
+        query: Document = {"b": {"$eq": brand_id}, "h": {"$eq": address_hash}}
+        if after is not None:
+            query["_id"] = {"$lt": Int64(after)}
+        with translated():
+            found = list(self._messages.find(query).sort("_id", DESCENDING).limit(limit).hint("by_recipient"))
+        return self._from_documents(found)
+
+    def forget(self, numbers: Collection[int]) -> int:
+        """Make messages an erased person's: nothing is left that leads to the person. Answers how many were there."""
+        with translated():
+            return self._messages.update_many(
+                {"_id": {"$in": [Int64(number) for number in numbers]}},
+                {"$set": {"x": True}, "$unset": dict.fromkeys(("s", "p", "h", "c", "l", "j"), "")},
+            ).matched_count
+
+    def strip_older_than(self, brand_id: str, before: datetime, limit: int) -> int:
+        """Remove what is personal from at most `limit` messages made before a moment; fewer: nothing is left to do."""
+        stripped = 0
+        for field in ("s", "p"):
+            old: Document = {"b": {"$eq": brand_id}, "at": {"$lt": before}, field: {"$exists": True}}
+            with translated():
+                found = [row["_id"] for row in self._messages.find(old, {"_id": 1}).limit(limit - stripped)]
+                if found:
+                    self._messages.update_many(
+                        {"_id": {"$in": found}}, {"$unset": dict.fromkeys(("s", "p", "c", "j"), "")}
+                    )
+            stripped += len(found)
+            if stripped >= limit:
+                break
+        return stripped
+
+    def _to_documents(self, messages: Sequence[Message]) -> list[Document]:
+        by_brand: dict[str, list[Message]] = defaultdict(list)
+        for message in messages:
+            by_brand[message.brand_id].append(message)
+        documents: list[Document] = []
+        for brand_id, of_brand in by_brand.items():
+            items = [(message.address_hash, _personal(message)) for message in of_brand]
+            sealed = self._vault.seal_many(brand_id, _PURPOSE, items)
+            documents += map(_document, of_brand, sealed)
+        return documents
+
+    def _from_documents(self, documents: Sequence[Document]) -> list[Message]:
+        sealed = {
+            document["_id"]: bytes(raw) for document in documents if (raw := document.get("s") or document.get("p"))
         }
-        if message.campaign_id is not None:
-            document["c"] = message.campaign_id
-        if message.list_id is not None:
-            document["l"] = message.list_id
-        if message.job_source is not None:
-            document["j"] = message.job_source
-        return document
-
-    def _from_document(self, document: Document) -> Message:
-        personal = orjson.loads(self._sealer.open(document["b"], "message", bytes(document["p"])))
-        return Message(
-            number=int(document["_id"]),
-            brand_id=document["b"],
-            channel=Channel(document["ch"]),
-            recipient=Recipient(address=personal["a"], id=personal["i"], name=personal["n"]),
-            address_hash=document["h"],
-            created_at=document["at"],
-            campaign_id=document.get("c"),
-            list_id=document.get("l"),
-            job_source=document.get("j"),
-            metadata=personal["m"],
+        opened = self._vault.open_many(
+            _PURPOSE, [(document["b"], sealed[document["_id"]]) for document in documents if document["_id"] in sealed]
         )
+        plain = dict(zip(sealed, opened, strict=True))
+        found: list[Message] = []
+        for document in documents:
+            personal = plain.get(document["_id"])
+            if personal is None:
+                found.append(_erased(document))
+            else:
+                found.append(_message(document, orjson.loads(personal), self._vault.key_id_of(sealed[document["_id"]])))
+        return found
+
+
+def _personal(message: Message) -> bytes:
+    recipient = message.recipient
+    personal = {"a": recipient.address, "i": recipient.id, "n": recipient.name, "m": dict(message.metadata)}
+    if message.values:
+        personal["v"] = dict(message.values)
+    return orjson.dumps(personal)
+
+
+def _document(message: Message, sealed: bytes) -> Document:
+    document: Document = {
+        "_id": Int64(message.number),
+        "b": message.brand_id,
+        "ch": message.channel.value,
+        "h": message.address_hash,
+        "at": message.created_at,
+        "s": Binary(sealed),
+    }
+    if message.campaign_id is not None:
+        document["c"] = message.campaign_id
+    if message.list_id is not None:
+        document["l"] = message.list_id
+    if message.job_source is not None:
+        document["j"] = message.job_source
+    return document
+
+
+def _message(document: Document, personal: Mapping[str, Any], key_id: bytes) -> Message:
+    return Message(
+        number=int(document["_id"]),
+        brand_id=document["b"],
+        channel=Channel(document["ch"]),
+        recipient=Recipient(address=personal["a"], id=personal["i"], name=personal["n"]),
+        address_hash=document["h"],
+        created_at=document["at"],
+        campaign_id=document.get("c"),
+        list_id=document.get("l"),
+        job_source=document.get("j"),
+        metadata=personal["m"],
+        values=personal.get("v", {}),
+        key_id=key_id,
+    )
+
+
+def _erased(document: Document) -> Message:
+    return Message(
+        number=int(document["_id"]),
+        brand_id=document["b"],
+        channel=Channel(document["ch"]),
+        recipient=Recipient(""),
+        address_hash="",
+        created_at=document["at"],
+        list_id=document.get("l"),
+        erased=True,
+    )
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:

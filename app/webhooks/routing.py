@@ -49,12 +49,13 @@ def plan_deliveries(
             continue
         event_id, event_type = event_id_text(event.id), event.kind.public_type
         bodies: dict[PayloadMode, bytes] = {}
+        message = messages.get(event.message)
         for endpoint in wanting:
             body = bodies.get(endpoint.mode)
             if body is None:
                 body = bodies[endpoint.mode] = build_body(
                     event,
-                    messages.get(event.message),
+                    message,
                     blocks[event.block],
                     message_id(event.message),
                     endpoint.mode,
@@ -70,6 +71,7 @@ def plan_deliveries(
                     body=body,
                     created_at=now,
                     next_attempt_at=now,
+                    key_id=b"" if message is None else message.key_id,
                 )
             )
     return planned

@@ -14,7 +14,8 @@ from pymongo.database import Database
 from app.lib import clock, ids
 from app.models.delivery import Delivery, Endpoint
 from app.privacy.keyring import Keyring
-from app.privacy.memory import MemoryBrandKeys
+from app.privacy.memory import MemoryBrandKeys, MemoryRecipientKeys
+from app.privacy.recipients import Vault
 from app.storage.deliveries import Deliveries
 from app.storage.endpoints import Endpoints
 from app.webhooks.address_guard import AddressGuard
@@ -29,9 +30,19 @@ def keyring() -> Keyring:
 
 
 @pytest.fixture
-def deliveries(database: Database[dict[str, Any]], keyring: Keyring) -> Deliveries:
+def recipient_keys() -> MemoryRecipientKeys:
+    return MemoryRecipientKeys()
+
+
+@pytest.fixture
+def vault(keyring: Keyring, recipient_keys: MemoryRecipientKeys) -> Vault:
+    return Vault(keyring, recipient_keys)
+
+
+@pytest.fixture
+def deliveries(database: Database[dict[str, Any]], vault: Vault) -> Deliveries:
     database[Deliveries.COLLECTION].create_indexes(list(Deliveries.INDEXES))
-    return Deliveries(database, keyring)
+    return Deliveries(database, vault)
 
 
 @pytest.fixture
@@ -57,7 +68,12 @@ def make_endpoint() -> Callable[..., Endpoint]:
 @pytest.fixture
 def make_deliveries() -> Callable[..., list[Delivery]]:
     def make(
-        count: int = 1, *, brand_id: str = "harbour", endpoint_id: str = "main", due_at: datetime | None = None
+        count: int = 1,
+        *,
+        brand_id: str = "harbour",
+        endpoint_id: str = "main",
+        due_at: datetime | None = None,
+        key_id: bytes = b"",
     ) -> list[Delivery]:
         made: list[Delivery] = []
         for _ in range(count):
@@ -75,6 +91,7 @@ def make_deliveries() -> Callable[..., list[Delivery]]:
                     body=body,
                     created_at=now,
                     next_attempt_at=due_at or now,
+                    key_id=key_id,
                 )
             )
         return made

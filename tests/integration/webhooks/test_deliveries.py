@@ -17,7 +17,8 @@ from app.errors import ConfigurationError, StoreUnavailable
 from app.lib import clock
 from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.privacy.keyring import Keyring
-from app.privacy.memory import MemoryBrandKeys
+from app.privacy.memory import MemoryBrandKeys, MemoryRecipientKeys
+from app.privacy.recipients import Vault
 from app.storage.client import connect
 from app.storage.deliveries import Deliveries
 from app.storage.delivery_rows import MAX_LOG
@@ -101,7 +102,7 @@ def test_equal_endpoint_ids_of_two_brands_never_meet(deliveries: Deliveries, mak
 
 @pytest.mark.slow
 def test_no_delivery_is_claimed_twice_while_its_lease_holds(
-    deliveries: Deliveries, make_deliveries: MakeDeliveries, settings: Settings, keyring: Keyring
+    deliveries: Deliveries, make_deliveries: MakeDeliveries, settings: Settings, vault: Vault
 ) -> None:
     made = make_deliveries(1500)
     deliveries.insert_many(made)
@@ -111,7 +112,7 @@ def test_no_delivery_is_claimed_twice_while_its_lease_holds(
     def work() -> None:
         database = connect(settings)  # a client of its own, as another process has
         mine: list[str] = []
-        store = Deliveries(database, keyring)
+        store = Deliveries(database, vault)
         start.wait()
         while claimed := claim(store, token=secrets.token_hex(8), limit=37):
             mine += [delivery.id for delivery in claimed]
@@ -241,12 +242,12 @@ def test_a_body_that_cannot_be_opened_is_closed_and_blocks_nothing(
 
 
 def test_a_missing_master_key_gives_nothing_up(
-    deliveries: Deliveries, make_deliveries: MakeDeliveries, database: Database[dict[str, Any]], keyring: Keyring
+    deliveries: Deliveries, make_deliveries: MakeDeliveries, database: Database[dict[str, Any]]
 ) -> None:
-    store = MemoryBrandKeys()
-    Deliveries(database, Keyring([("k1", bytes(32))], store)).insert_many(make_deliveries(1))
+    store, keys = MemoryBrandKeys(), MemoryRecipientKeys()
+    Deliveries(database, Vault(Keyring([("k1", bytes(32))], store), keys)).insert_many(make_deliveries(1))
     with pytest.raises(ConfigurationError):
-        claim(Deliveries(database, Keyring([("k2", bytes(32))], store)))
+        claim(Deliveries(database, Vault(Keyring([("k2", bytes(32))], store), keys)))
     assert deliveries.counts_by_state()[DeliveryState.PENDING] == 1
 
 

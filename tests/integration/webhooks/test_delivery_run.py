@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 from app.errors import StoreUnavailable
 from app.lib import clock
 from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint
-from app.privacy.keyring import Keyring
+from app.privacy.recipients import Vault
 from app.storage.client import connect
 from app.storage.deliveries import Deliveries
 from app.webhooks.address_guard import AddressGuard
@@ -194,7 +194,7 @@ def test_two_runs_at_once_send_nothing_twice(
     make_deliveries: MakeDeliveries,
     run_once: RunOnce,
     settings: Settings,
-    keyring: Keyring,
+    vault: Vault,
 ) -> None:
     made = make_deliveries(300)
     deliveries.insert_many(made)
@@ -204,7 +204,7 @@ def test_two_runs_at_once_send_nothing_twice(
 
         def work() -> None:
             database = connect(settings)
-            ledger = Deliveries(database, keyring)
+            ledger = Deliveries(database, vault)
             # Without turns both work at once: the claims alone have to keep them apart.
             ledger.turns = _EveryoneHasATurn()  # type: ignore[assignment]
             runs.append(run_once(endpoint, ledger=ledger))
@@ -277,11 +277,11 @@ def test_a_log_that_cannot_be_sealed_does_not_send_again(
     make_deliveries: MakeDeliveries,
     run_once: RunOnce,
     database: Database[dict[str, Any]],
-    keyring: Keyring,
+    vault: Vault,
 ) -> None:
     deliveries.insert_many(make_deliveries(2))
     with RawServer(answer()) as server:
-        run_once(make_endpoint(server.url), ledger=Deliveries(database, _OpensOnly(keyring)))
+        run_once(make_endpoint(server.url), ledger=Deliveries(database, _OpensOnly(vault)))
     assert states(deliveries) == {DeliveryState.DELIVERED: 2}
     assert [a.outcome for r in deliveries.list_for_brand("harbour", limit=5) for a in r.log] == ["delivered"] * 2
 
@@ -319,8 +319,8 @@ class _Faulty:
 
 
 class _OpensOnly:
-    def __init__(self, keyring: Keyring) -> None:
-        self.open = keyring.open
+    def __init__(self, vault: Vault) -> None:
+        self.open_many, self.key_id_of = vault.open_many, vault.key_id_of
 
-    def seal(self, brand_id: str, purpose: str, plaintext: bytes) -> bytes:
+    def seal_under(self, purpose: str, items: Sequence[tuple[str, bytes, bytes]]) -> list[bytes | None]:
         raise StoreUnavailable("the brand's key cannot be read")
