@@ -1,85 +1,66 @@
-"""Where a brand's links may lead: asked for every link of a request, before anything is stored.
+"""What a brand and a request say about links, and what becomes of links that the brand forbids.
 
-`app.tracking` finds the links it can track and leaves the rest alone; here the rest is looked at too, so that a
-link which nobody could follow, or which runs a program, is an error that names its place instead of a silent gap.
+`app.tracking.link_rules` decides on each link; here are its rules and the refusal of the whole request.
 """
 
 from __future__ import annotations
 
-import re
-
-from app.brands.brand import Brand
+from app.brands.brand import Brand, Utm
 from app.errors import InvalidRequest
-from app.lib.http_url import check_destination
-from app.tracking.html_scan import attributes, decode_attribute, tokens
-from app.tracking.link_table import web_destination
-
-_MAX_FAULTS = 20
-# As a browser finds the scheme: white space and controls in front and inside do not count (URL standard, 4.4).
-_IGNORED = {code: None for code in (*range(0x21), 0x7F)}
-# Not links to a page: they run, or they show, what the message itself brought along. App schemes, mailto, tel are fine.
-_REFUSED_SCHEME = re.compile(r"(?:javascript|vbscript|data|file|ftp|blob|view-source|about):", re.IGNORECASE)
-_WEB_SCHEME = re.compile(r"https?:", re.IGNORECASE)
+from app.models.block import Channel
+from app.tracking.findings import Findings
+from app.tracking.link_reasons import EXPLANATIONS
+from app.tracking.link_rules import LinkRules
+from app.tracking.utm import parameters_of
 
 
-class Destinations:
-    """Collects what is wrong with the links of one request, to tell it all at once."""
+def rules_of(
+    brand: Brand,
+    channel: Channel,
+    *,
+    campaign_id: str | None = None,
+    list_id: str | None = None,
+    job_source: str | None = None,
+    track_clicks: bool | None = None,
+    values: frozenset[str] = frozenset(),
+    utm: Utm | None = None,
+) -> LinkRules:
+    """The rules for the links of one request.
 
-    def __init__(self, brand: Brand) -> None:
-        self.pointer = ""
-        """The part of the request that is being read."""
-        self._brand = brand
-        self._faults: list[dict[str, str]] = []
-        self._known: set[str] = set()
+    Args:
+        track_clicks: None as the brand is set up.
+        values: the names that every recipient has a value for.
+        utm: instead of the brand's own parameters.
+    """
+    links = brand.links
+    about = {"campaign_id": campaign_id, "list_id": list_id, "job_source": job_source, "channel": channel.value}
+    return LinkRules(
+        track_clicks=brand.track_clicks if track_clicks is None else track_clicks,
+        own_hosts=frozenset(brand.tracking_hosts),
+        untracked_domains=frozenset(links.untracked_domains),
+        blocked_domains=frozenset(links.blocked_domains),
+        allows=brand.allows_destination,
+        allow_list=bool(brand.destinations),
+        protocol_relative=links.protocol_relative == "https",
+        vml=links.vml,
+        utm=parameters_of(utm or links.utm, about),
+        values=values,
+    )
 
-    def accept(self, url: str) -> None:
-        """Look at a destination that will be tracked; for `plan_html` and `plan_text`."""
-        if url in self._known:
-            return
-        self._known.add(url)
-        try:
-            host = check_destination(url)
-        except ValueError as error:
-            self._refuse(str(error))
-            return
-        if not self._brand.allows_destination(host):
-            self._refuse("leads outside the domains that the brand allows")
 
-    def check_untracked(self, html: str) -> None:
-        """Look at the links that are not tracked because they are no http(s) URL.
+def refuse_forbidden(findings: Findings) -> None:
+    """Raise when the brand's configuration forbids a link.
 
-        Raises:
-            UnparsableHtml: the document has no sensible reading.
-        """
-        for token in tokens(html):
-            if token.name not in ("a", "area"):
-                continue
-            for attribute in attributes(html, token):
-                if attribute.name == "href":
-                    self._check_href(decode_attribute(attribute.value))
-                    break  # the first of two wins
-
-    def _check_href(self, value: str) -> None:
-        if "{{" in value or "{%" in value or web_destination(value) is not None:
-            return
-        compact = value[:4096].translate(_IGNORED)
-        if _REFUSED_SCHEME.match(compact):
-            self._refuse("is not a link to a page (http or https)")
-        elif _WEB_SCHEME.match(compact):
-            self._refuse("is not a well-formed http or https URL")
-
-    def _refuse(self, why: str) -> None:
-        # The URL itself is not repeated: it may be personal.
-        if len(self._faults) < _MAX_FAULTS:
-            self._faults.append({"pointer": self.pointer, "detail": f"a link {why}"})
-
-    def finish(self) -> None:
-        """Raise when a destination was refused.
-
-        Raises:
-            InvalidRequest: (422) with one entry per refused link.
-        """
-        if self._faults:
-            raise InvalidRequest(
-                "A link leads where it may not.", code="invalid_destination", errors=self._faults, status=422
-            )
+    Raises:
+        InvalidRequest: (422) with an entry for each of the first refused links. The URLs are not repeated: they may be
+            personal.
+    """
+    if findings.refused:
+        faults = [
+            {
+                "pointer": f"/content/{link.part}",
+                "detail": f"{EXPLANATIONS[link.reason]} (line {link.line}, column {link.column})",
+            }
+            for link in findings.refused
+        ]
+        raise InvalidRequest("A link leads where it may not.", code="invalid_destination", errors=faults, status=422)

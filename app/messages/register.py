@@ -16,13 +16,14 @@ import orjson
 
 from app.brands.brand import Brand
 from app.errors import InvalidRequest, TooLarge
-from app.messages.destinations import Destinations
+from app.messages.destinations import refuse_forbidden, rules_of
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link, Slot
 from app.models.message import Message, Recipient
 from app.tracking.codes import Codes
+from app.tracking.findings import Findings
 from app.tracking.link_table import LinkTable
 from app.tracking.list_unsubscribe import list_unsubscribe_headers
-from app.tracking.rewrite_html import plan_html
+from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_text import plan_text
 from app.tracking.template import Template
 from app.tracking.urls import TrackingUrls
@@ -69,6 +70,8 @@ class Plan:
     text: Template | None
     pixel: Slot | None
     """The pixel whose URL is told to the caller."""
+    warnings: tuple[dict[str, str | int], ...] = ()
+    """What the author should look at (`app.tracking.findings`)."""
 
     @property
     def stride(self) -> int:
@@ -125,31 +128,30 @@ def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
         with_content: whether the rewritten content will be rendered, which bounds recipients times content.
 
     Raises:
-        InvalidRequest: channel, destination or html; TooLarge: too many codes, or too much to give back.
+        InvalidRequest: channel or destination; TooLarge: too many codes, or too much to give back.
     """
     if draft.channel not in brand.channels:
         raise InvalidRequest("The brand does not use this channel.", code="channel_not_enabled", status=422)
     header, footer = _pixels(brand, draft)
-    table, destinations = LinkTable(), Destinations(brand)
+    table, findings = LinkTable(), Findings()
+    rules = rules_of(
+        brand,
+        draft.channel,
+        campaign_id=draft.campaign_id,
+        list_id=draft.list_id,
+        job_source=draft.job_source,
+    )
     html = text = None
     if draft.html is not None:
-        destinations.pointer = "/content/html"
-        destinations.check_untracked(draft.html)
-        html = plan_html(
-            draft.html,
-            table,
-            header_pixel=header,
-            footer_pixel=footer,
-            accept=destinations.accept,
-            track_clicks=brand.track_clicks,
-        )
+        html = plan_html_or_keep(draft.html, table, rules, findings, header_pixel=header, footer_pixel=footer)
+        # A pixel that is there already, or html that is kept as it is: then there is none of ours to tell.
+        header, footer = (slot in html.slots for slot in (Slot.PIXEL_HEADER, Slot.PIXEL_FOOTER))
     if draft.text is not None:
-        destinations.pointer = "/content/text"
-        text = plan_text(draft.text, table, accept=destinations.accept, track_clicks=brand.track_clicks)
-    destinations.finish()
+        text = plan_text(draft.text, table, rules, findings)
+    refuse_forbidden(findings)
     host = brand.sms_host if draft.channel is Channel.SMS else brand.tracking_hosts[0]
     pixel = Slot.PIXEL_FOOTER if footer else Slot.PIXEL_HEADER if header else None
-    planned = Plan(draft, brand, host, table.links, html, text, pixel)
+    planned = Plan(draft, brand, host, table.links, html, text, pixel, tuple(findings.warnings()))
     _check_size(planned, with_content=with_content)
     return planned
 

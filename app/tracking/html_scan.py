@@ -62,10 +62,14 @@ class UnparsableHtml(InvalidRequest):
     """
 
     def __init__(self, reason: str, html: str, position: int) -> None:
-        line = html.count("\n", 0, position) + 1
-        column = position - html.rfind("\n", 0, position)
+        self.reason = reason
+        self.line = html.count("\n", 0, position) + 1
+        """From 1; so is the column, in characters."""
+        self.column = position - html.rfind("\n", 0, position)
         super().__init__(
-            f"the html does not parse: {reason} (line {line}, column {column})", code="unparsable_html", status=422
+            f"the html does not parse: {reason} (line {self.line}, column {self.column})",
+            code="unparsable_html",
+            status=422,
         )
 
 

@@ -3,52 +3,78 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from app.models.block import Slot
-from app.tracking.link_table import LinkTable, web_destination
-from app.tracking.rewrite_html import UNSUBSCRIBE_PLACEHOLDER
+from app.tracking.findings import Findings
+from app.tracking.link_reasons import Action
+from app.tracking.link_rules import LinkRules, decide
+from app.tracking.link_table import LinkTable
+from app.tracking.personal import NAME, PLACE
+from app.tracking.placeholders import unsubscribe_splices
 from app.tracking.template import Splice, Template, assemble, refuse_lone_surrogates
 
+_PLACE = rf"\{{\{{[ \t]*+{NAME}[ \t]*+\}}\}}"
 # Any scheme is found, so that a URL inside an app's own URL (`shop://open?to=https://…`) is left alone with it.
 # After "git+" or "view-" stands another scheme, not ours; "list:https://…" and "-https://…" are punctuation.
 # What ends a URL: blanks, controls, quotes, angle brackets, and the punctuation of scripts that put no blank after it.
 _URL = re.compile(
     r"""(?<![A-Za-z0-9])(?<![A-Za-z0-9][+\-])"""
     r"""(?:[A-Za-z][A-Za-z0-9]{0,15}://|(?i:mailto|sms|smsto|tel|data|intent|javascript):)"""
-    r"""[^\s\x00-\x1f\x7f<>"`…«»‹›“”„‘’。，、；：！？（）【】《》〈〉「」『』]++"""
+    rf"""(?:{_PLACE}|[^\s\x00-\x1f\x7f<>"`…«»‹›“”„‘’。，、；：！？（）【】《》〈〉「」『』])++"""
 )
+# A placeholder that stands alone is a link when it is called one; any other may be the reader's name.
+_LINK_NAME = re.compile(r"(?:.*_)?(?:url|link)", re.IGNORECASE)
 _TRAILING = ".,;:!?'"
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 _OPENERS = {opener: closer for closer, opener in _CLOSERS.items()}
 _EMPHASIS = "*_~"
 
 
-def plan_text(text: str, table: LinkTable, *, accept: Callable[[str], None], track_clicks: bool) -> Template:
-    """Analyse one text part or SMS.
+def plan_text(text: str, table: LinkTable, rules: LinkRules, findings: Findings, *, part: str = "text") -> Template:
+    """Analyse one text part or SMS. Refused links are left alone here: look at `findings.refused`.
+
+    `{{ name }}` alone is a personalised link when the rules know its value and the html has the same one as a link, or
+    its name is or ends in `url` or `link`.
 
     Args:
         table: gives a URL the slot of its twin in the html, if there is one (plan the html first).
-        accept: called with each destination that will be tracked; raises InvalidRequest when the brand forbids it.
-        track_clicks: False fills `{{unsubscribe_url}}` only.
+        findings: takes what happens to each link, under the name `part`.
 
     Raises:
-        InvalidRequest: too many links, a forbidden destination, half of a surrogate pair.
+        InvalidRequest: too many links, half of a surrogate pair.
     """
     refuse_lone_surrogates(text)
-    splices = [
-        Splice(found.start(), found.end(), (int(Slot.UNSUBSCRIBE),)) for found in UNSUBSCRIBE_PLACEHOLDER.finditer(text)
-    ]
-    if track_clicks:
-        for found in _URL.finditer(text):
-            start = found.start()
-            end = start + _length(found[0], text[start - 1 : start])
-            destination = web_destination(text[start:end])
-            if destination is None:
-                continue
-            accept(destination)
-            splices.append(Splice(start, end, (table.shared(destination),)))
+    findings.begin(part, text)
+    splices = unsubscribe_splices(text)
+    inside: set[int] = set()  # where the placeholders within URLs begin
+    for found in _URL.finditer(text):
+        start = found.start()
+        url = text[start : start + _length(found[0], text[start - 1 : start])]
+        decision = decide(url, rules)
+        slot = None
+        if decision.action is Action.TRACKED:
+            slot = table.shared(decision.destination, personal=decision.personal)
+            splices.append(Splice(start, start + len(url), (slot,)))
+        if "{{" in url:
+            inside.update(start + place.start() for place in PLACE.finditer(url))
+        findings.add(decision, url, start, slot)
+    if rules.values and "{{" in text:
+        splices += _lone_places(text, table, rules, findings, inside)
     return assemble(text, splices, escape=False)
+
+
+def _lone_places(
+    text: str, table: LinkTable, rules: LinkRules, findings: Findings, inside: set[int]
+) -> Iterator[Splice]:
+    """Placeholders that are whole URLs."""
+    for place in PLACE.finditer(text):
+        if place.start() in inside or not (table.knows("{{" + place[1] + "}}") or _LINK_NAME.fullmatch(place[1])):
+            continue
+        decision = decide(place[0], rules)
+        if decision.action is Action.TRACKED:
+            slot = table.shared(decision.destination, personal=True)
+            findings.add(decision, place[0], place.start(), slot)
+            yield Splice(place.start(), place.end(), (slot,))
 
 
 def _length(url: str, before: str) -> int:

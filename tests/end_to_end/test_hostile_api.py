@@ -104,30 +104,21 @@ def test_a_field_that_may_not_be_so_is_refused(client: Client, change: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("html", "code"),
+    "url",
     [
-        ("<!-- never ends", "unparsable_html"),
-        ('<a href="https://shop.ibis.example/', "unparsable_html"),
-        ("<p><style>p{", "unparsable_html"),
-        ('<a href="javascript:alert(1)">x</a>', "invalid_destination"),
-        ('<a href=" java\nscript:alert(1)">x</a>', "invalid_destination"),
-        ('<a href="data:text/html,x">x</a>', "invalid_destination"),
-        ('<a href="ftp://shop.ibis.example/">x</a>', "invalid_destination"),
-        ('<a href="https://evil.example/">x</a>', "invalid_destination"),
-        ('<a href="https://evilibis.example/">x</a>', "invalid_destination"),
-        ('<a href="https://ibis.example.evil.example/">x</a>', "invalid_destination"),
-        ('<a href="https://ibis.example@evil.example/">x</a>', "invalid_destination"),
-        ('<a href="https://evil.example\\@ibis.example/">x</a>', "invalid_destination"),
-        ('<a href="https://ibis.example%00.evil.example/">x</a>', "invalid_destination"),
-        ('<a href="https://t.ibis.example/c/x">x</a>', "invalid_destination"),
-        ('<a href="http://127.0.0.1/">x</a>', "invalid_destination"),
-        ('<a href="https://shop.ibis.example/&#13;&#10;Set-Cookie: a=b">x</a>', "invalid_destination"),
-        (f'<a href="https://shop.ibis.example/{"a" * 3000}">x</a>', "invalid_destination"),
+        "https://evil.example/",
+        "https://evilibis.example/",
+        "https://ibis.example.evil.example/",
+        "https://ibis.example@evil.example/",
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://2130706433/",
     ],
 )
-def test_html_and_links_that_may_not_be_are_refused(client: Client, html: str, code: str) -> None:
-    answer = client.api("POST", "/v1/messages", "ibis", message("ibis", html), headers={"Idempotency-Key": "hostile"})
-    is_problem(answer, 422, code)
+def test_links_that_the_brand_forbids_are_refused(client: Client, url: str) -> None:
+    body = message("ibis", f'<a href="{url}">x</a>')
+    answer = client.api("POST", "/v1/messages", "ibis", body, headers={"Idempotency-Key": "hostile"})
+    is_problem(answer, 422, "invalid_destination")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ import pytest
 
 from app.errors import InvalidRequest
 from app.models.block import Link
+from app.tracking.findings import Findings
 from app.tracking.html_scan import UnparsableHtml
+from app.tracking.link_reasons import Reason
+from app.tracking.link_rules import LinkRules
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html
 from app.tracking.rewrite_text import plan_text
@@ -25,13 +28,8 @@ class UrlOfSlot(dict[int, str]):
 def rewrite(html: str, **options: Any) -> tuple[str, tuple[str, ...]]:
     """The html for one recipient (slot n leads to https://t.example/n) and the destinations."""
     table = LinkTable()
-    settings: dict[str, Any] = {
-        "header_pixel": False,
-        "footer_pixel": False,
-        "accept": lambda destination: None,
-        "track_clicks": True,
-    } | options
-    template = plan_html(html, table, **settings)
+    pixels = {name: options.pop(name, False) for name in ("header_pixel", "footer_pixel")}
+    template = plan_html(html, table, LinkRules(**options), Findings(), **pixels)
     return template.render(UrlOfSlot()), tuple(link.destination for link in table.links)
 
 
@@ -76,9 +74,7 @@ def test_entity_without_semicolon_before_equals_or_letter_is_not_decoded() -> No
         "https://b.example/k?X-Amz-Signature=aBc%2F&X-Amz-Date=2&A=1",
         "https://x.example/" + "a" * 2050,
         "https://x.example/a\u200bb\u202ec",
-        "https://a:b@x.example/",
         "HTTPS://X.Example/Path",
-        "https://[2001:db8::1]:8443/",
         "https://x.example/a b",
         "https://x.example/a\u00a0b",
         "https://x.example/?u=https://y.example/&v='",
@@ -189,6 +185,11 @@ def test_quote_of_the_other_kind_belongs_to_the_url() -> None:
         "https://",
         "https:///x.example",
         "https://x.example\\@y.example/",
+        "https://x.example/a\\b",
+        "https://a:b@x.example/",
+        "https://[2001:db8::1]:8443/",
+        "https://127.0.0.1/",
+        "https://printer/",
         "https:\\\\x.example",
         "https://x\x00.example",
         "\x00https://x.example",
@@ -271,12 +272,9 @@ def test_other_data_track_values_stay() -> None:
     )
 
 
-def test_track_clicks_off_leaves_links_alone_and_asks_nobody() -> None:
-    def refuse(destination: str) -> None:
-        raise AssertionError(destination)
-
+def test_track_clicks_off_leaves_links_alone_whatever_their_host() -> None:
     html = '<a href="https://x.example">x</a>{{unsubscribe_url}}'
-    assert rewrite(html, track_clicks=False, accept=refuse, footer_pixel=False) == (
+    assert rewrite(html, track_clicks=False, allows=lambda host: False) == (
         '<a href="https://x.example">x</a>https://t.example/2',
         (),
     )
@@ -289,9 +287,7 @@ def test_same_url_three_times_is_three_links_with_their_own_labels() -> None:
     table = LinkTable()
     anchor = '<a href="https://x.example">{}</a>'
     html = anchor.format(" Buy\n <b>now</b> &amp; here ") + anchor.format('<img alt="Shop &lt;3">') + anchor.format("")
-    template = plan_html(
-        html, table, header_pixel=False, footer_pixel=False, accept=lambda destination: None, track_clicks=True
-    )
+    template = plan_html(html, table, LinkRules(), Findings(), header_pixel=False, footer_pixel=False)
     assert table.links == (
         Link("https://x.example", "Buy now & here"),
         Link("https://x.example", "Shop <3"),
@@ -305,12 +301,12 @@ def test_link_in_text_is_the_first_link_of_the_html_with_that_destination() -> N
     html = (
         '<a href="https://y.example/?a&amp;b">1</a><a href="https://x.example">2</a><a href="https://x.example">3</a>'
     )
-    plan_html(html, table, header_pixel=False, footer_pixel=False, accept=lambda destination: None, track_clicks=True)
+    plan_html(html, table, LinkRules(), Findings(), header_pixel=False, footer_pixel=False)
     text = plan_text(
         "https://x.example https://y.example/?a&b https://z.example https://z.example",
         table,
-        accept=lambda destination: None,
-        track_clicks=True,
+        LinkRules(),
+        Findings(),
     )
     assert text.parts[1::2] == (5, 4, 7, 7)
 
@@ -319,18 +315,19 @@ def test_area_and_unclosed_anchors_have_labels_too() -> None:
     table = LinkTable()
     html = '<a href="https://x.example">one<a href="https://x.example">two<area alt="three" href="https://x.example">'
     html += '<a href="https://x.example">four <style>not this</style><!-- nor this -->' + "x" * 1000
-    plan_html(html, table, header_pixel=False, footer_pixel=False, accept=lambda destination: None, track_clicks=True)
+    plan_html(html, table, LinkRules(), Findings(), header_pixel=False, footer_pixel=False)
     assert [link.label for link in table.links] == ["one", "two", "three", "four " + "x" * 75]
 
 
-def test_forbidden_destination_refuses_the_document() -> None:
-    def only_x(destination: str) -> None:
-        if destination != "https://x.example":
-            raise InvalidRequest("the brand does not allow this destination")
-
-    assert rewrite('<a href="https://x.example">', accept=only_x)[1] == ("https://x.example",)
-    with pytest.raises(InvalidRequest, match="does not allow"):
-        rewrite('<a href="https://x.example"><a href="https://y.example">', accept=only_x)
+def test_forbidden_destination_is_left_alone_and_among_the_refused() -> None:
+    findings, table = Findings(), LinkTable()
+    html = '<a href="https://x.example">x</a>\n <a href="https://y.example">y</a>'
+    rules = LinkRules(allows=lambda host: host == "x.example")
+    template = plan_html(html, table, rules, findings, header_pixel=False, footer_pixel=False)
+    assert template.render(UrlOfSlot()) == html.replace("https://x.example", "https://t.example/4")
+    assert [(found.url, found.reason, found.line, found.column) for found in findings.refused] == [
+        ("https://y.example", Reason.NOT_ALLOWED, 2, 5)
+    ]
 
 
 def test_more_links_than_allowed_are_refused() -> None:
@@ -379,10 +376,10 @@ def test_pixels_stand_where_the_visible_body_begins_and_ends(marked: str) -> Non
     template = plan_html(
         re.sub(r"[\^$]", "", marked),
         LinkTable(),
+        LinkRules(),
+        Findings(),
         header_pixel=True,
         footer_pixel=True,
-        accept=lambda destination: None,
-        track_clicks=True,
     )
     output = template.render({0: "^", 1: "$"})
     assert re.sub(r'<img src="([\^$])"[^>]*>', r"\1", output) == marked
@@ -402,10 +399,10 @@ def test_urls_are_escaped_where_they_are_spliced_in() -> None:
     template = plan_html(
         "<a href='https://x.example'>",
         LinkTable(),
+        LinkRules(),
+        Findings(),
         header_pixel=False,
         footer_pixel=True,
-        accept=lambda destination: None,
-        track_clicks=True,
     )
     output = template.render({4: "https://t.example/?a='&b", 1: 'https://t.example/"><b>'})
     assert output.startswith("<a href='https://t.example/?a=&#x27;&amp;b'>")

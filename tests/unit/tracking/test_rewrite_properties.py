@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.tracking.findings import Findings
 from app.tracking.html_scan import UnparsableHtml
+from app.tracking.link_rules import LinkRules
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html
 from app.tracking.rewrite_text import plan_text
@@ -27,9 +29,7 @@ class Piece:
 
 def plan(html: str) -> tuple[Template, LinkTable]:
     table = LinkTable()
-    template = plan_html(
-        html, table, header_pixel=False, footer_pixel=False, accept=lambda destination: None, track_clicks=True
-    )
+    template = plan_html(html, table, LinkRules(), Findings(), header_pixel=False, footer_pixel=False)
     return template, table
 
 
@@ -132,9 +132,7 @@ def test_pixels_add_and_change_nothing_else(soup: str) -> None:
         plain, _ = plan(soup)
     except UnparsableHtml:
         return
-    with_pixels = plan_html(
-        soup, LinkTable(), header_pixel=True, footer_pixel=True, accept=lambda destination: None, track_clicks=True
-    )
+    with_pixels = plan_html(soup, LinkTable(), LinkRules(), Findings(), header_pixel=True, footer_pixel=True)
     urls = [f"https://t.example/{slot}" for slot in range(100)]
     pixel = r'<img src="https://t.example/[01]" [^>]*>'
     assert len(re.findall(pixel, with_pixels.render(urls))) == 2
@@ -150,7 +148,7 @@ WORDS = st.sampled_from(
 def test_text_keeps_every_character_around_and_inside_its_urls(pieces: list[str]) -> None:
     text = "".join(pieces).encode("utf-8", "ignore").decode()
     table = LinkTable()
-    template = plan_text(text, table, accept=lambda destination: None, track_clicks=True)
+    template = plan_text(text, table, LinkRules(), Findings())
     destinations = {4 + index: link.destination for index, link in enumerate(table.links)}
     assert template.render(destinations) == text
 
@@ -158,5 +156,5 @@ def test_text_keeps_every_character_around_and_inside_its_urls(pieces: list[str]
 @given(st.lists(st.sampled_from(["https://x.example/a", "http://y.example/?q=(1)", "https://z.example"]), max_size=6))
 def test_urls_between_words_are_all_found(urls: list[str]) -> None:
     table = LinkTable()
-    plan_text("Go ".join(f"({url}), " for url in urls), table, accept=lambda destination: None, track_clicks=True)
+    plan_text("Go ".join(f"({url}), " for url in urls), table, LinkRules(), Findings())
     assert [link.destination for link in table.links] == list(dict.fromkeys(urls))
