@@ -56,6 +56,8 @@ def add_front(app: Flask, services: Services) -> None:
         blocks=services.block_cache,
         brands=services.brands,
         journal=services.journal,
+        tokens=services.token_keys,
+        values=services.messages,
         unsubscribes=services.unsubscribes,
         count=metrics.count_hit,
     )

@@ -12,7 +12,8 @@ from app.models.record import RECORD_VERSION, Record
 MAX_LINE_BYTES = 16_384
 """Longer lines are never written; a longer one that is read is set aside."""
 _USER_AGENT_CHARS = 1024
-_QUERY_CHARS = 1024
+_QUERY_CHARS = 2560
+"""A sealed `p=` of up to 1,402 characters, and as much again in the clear."""
 _SHORT_CHARS = 256
 _LATEST_MS = 1 << 48
 

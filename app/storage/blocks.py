@@ -54,6 +54,13 @@ class Blocks:
             document = self._blocks.find_one({"_id": {"$lte": Int64(number)}}, sort=[("_id", -1)])
         return document if document is not None and document["end"] > number else None
 
+    def bounds(self) -> range:
+        """From the lowest start to the highest end: a number outside belongs to no block. Two keys of the index."""
+        with translated():
+            first = self._blocks.find_one({}, {"_id": 1}, sort=[("_id", 1)])
+            last = self._blocks.find_one({}, {"end": 1}, sort=[("_id", -1)])
+        return range(int(first["_id"]), int(last["end"])) if first and last else range(0)
+
     def find(self, number: int) -> Block | None:
         document = self.find_document(number)
         return None if document is None else self.from_document(document)

@@ -21,17 +21,24 @@ class Suppressions:
     def __init__(self, database: Database[Document]) -> None:
         self._suppressions = database["suppressions"]
 
-    def add(self, brand_id: str, address_hash: str, *, list_id: str, reason: str, at: datetime, message: int) -> bool:
-        """Suppress an address; answers whether that is new. The first time stamp is kept."""
-        document = {
+    def add(
+        self, brand_id: str, address_hash: str, *, list_id: str, reason: str, at: datetime, message: int | None
+    ) -> bool:
+        """Suppress an address; answers whether that is new. The first time stamp is kept.
+
+        Args:
+            message: its number, when it has one of ours.
+        """
+        document: Document = {
             "_id": _key(brand_id, address_hash, list_id),
             "b": brand_id,
             "h": address_hash,
             "l": list_id,
             "reason": reason,
             "at": at,
-            "m": message,
         }
+        if message is not None:
+            document["m"] = message
         with translated():
             try:
                 self._suppressions.insert_one(document)

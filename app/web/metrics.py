@@ -28,7 +28,19 @@ from app.services import Services
 log = logging.getLogger(__name__)
 
 KINDS = ("open", "click", "unsubscribe")
-OUTCOMES = ("recorded", "dropped", "unknown", "unavailable", "not_allowed", "page")
+OUTCOMES = (
+    "recorded",
+    "dropped",
+    "unknown",
+    "unknown_key",  # a sealed token whose key is retired, or never was
+    "not_ours",  # a sealed token that was changed, or made for another brand or purpose
+    "blocked",  # the brand does not allow the destination any more
+    "gone",  # a personalised link of a person who is erased
+    "limited",  # a client that asked for too many unknown codes
+    "unavailable",
+    "not_allowed",
+    "page",
+)
 
 # Of its own: the default registry adds figures of whichever process happens to answer.
 _REGISTRY = CollectorRegistry()

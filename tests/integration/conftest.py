@@ -111,6 +111,8 @@ def world(environment: dict[str, str], tmp_path: Path, database: Database[dict[s
         blocks=services.block_cache,
         brands=services.brands,
         journal=services.journal,
+        tokens=services.token_keys,
+        values=services.messages,
         unsubscribes=services.unsubscribes,
         count=lambda kind, outcome: found.counted.append((kind, outcome)),
     )

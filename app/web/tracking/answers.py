@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 from app.brands import Page
 
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
 Headers = list[tuple[str, str]]
 
 PIXEL = bytes.fromhex(
@@ -54,7 +58,43 @@ def _page(title: str, message: str, colour: str = "#555555", button: str = "") -
 
 NOT_FOUND = _page("This link is not known", "It may have been cut off when it was copied.")
 UNAVAILABLE = _page("One moment, please", "The page cannot be opened right now. Please try again in a minute.")
+BLOCKED = _page(
+    "This link is closed",
+    "It led to a site that we do not open links to any more, so we stopped here. You do not need to do anything.",
+)
+GONE = _page(
+    "This page is no longer available", "The link was made for one person, and that page is not kept any more."
+)
+WAIT = _page("One moment, please", "Too many unknown links were opened from here. Please try again in a minute.")
 NOT_ALLOWED = _page("Not possible", "This address only answers to opening a link.")
+
+
+def show(
+    environ: Environ, start_response: StartResponse, status: str, body: bytes, *more: tuple[str, str]
+) -> Iterable[bytes]:
+    """Answer with a page.
+
+    Args:
+        more: headers besides those of every page.
+    """
+    start_response(status, [*page_headers(body), *more])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def unavailable(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """A store is away; soon it will not be."""
+    return show(environ, start_response, "503 Service Unavailable", UNAVAILABLE, ("Retry-After", "30"))
+
+
+def pixel(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", PIXEL_HEADERS)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [PIXEL]
+
+
+def redirect(start_response: StartResponse, target: str) -> Iterable[bytes]:
+    """To a target from `targets`, and nowhere else."""
+    start_response("302 Found", [("Location", target), ("Content-Length", "0"), *COMMON])
+    return []
 
 
 @lru_cache(maxsize=256)
