@@ -32,6 +32,7 @@ __all__ = [
     "TokenKey",
     "TokenPurpose",
     "key_number_of",
+    "key_text",
     "message_identity",
     "open_sealed",
     "open_token",
@@ -116,6 +117,11 @@ def open_sealed(key: TokenKey, brand_id: str, purpose: TokenPurpose, sealed: byt
     except InvalidTag:
         return None
     return decode(purpose, raw)
+
+
+def key_text(brand_id: str, number: int, key: bytes) -> str:
+    """A key as a brand's own sender gets it (`clients/python/telltale_tokens.py`): one word, with all it needs."""
+    return f"ttk_{brand_id}_{number}_{urlsafe_b64encode(key).decode('ascii').rstrip('=')}"
 
 
 def _bound_to(key: TokenKey, brand_id: str, purpose: TokenPurpose) -> bytes:

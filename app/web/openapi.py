@@ -18,7 +18,13 @@ VERSION = "1.0.0"
 """Of the API: the first number changes only with the path's `/v1`."""
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
-_TAGS = {"messages": "Messages", "events": "Events", "endpoints": "Webhooks", "deliveries": "Webhooks"}
+_TAGS = {
+    "messages": "Messages",
+    "tokens": "Tokens",
+    "events": "Events",
+    "endpoints": "Webhooks",
+    "deliveries": "Webhooks",
+}
 
 Json = dict[str, Any]
 
