@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from app import commands
 from app.services import Services, build_services
-from app.web import api, health, metrics
+from app.web import api, app_links, health, metrics
 from app.web.tracking.answers import COMMON
 from app.web.tracking.front import Front
 from config.logging import setup_logging
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     api.register(app, services)
     health.register(app, services)
     metrics.register(app, services)
+    app_links.register(app, services)
     commands.register(app)
     app.after_request(_add_headers)
     return app

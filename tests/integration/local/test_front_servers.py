@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from app.lib.http_url import MAX_DESTINATION_LENGTH, MAX_LOCATION_LENGTH
 from local.binaries import nginx_binary, uwsgi_binary
 from local.environment import Ports, make_runtime_dir, process_environment, render_nginx
 from local.ports import free_port
@@ -36,6 +37,11 @@ def application(environ, start_response):
         os.kill(os.getpid(), signal.SIGKILL)
     if query == "hang":
         time.sleep(60)
+    if query.startswith("to="):
+        length = int(query[3:])
+        headers = [("Location", "https://shop.example/".ljust(length, "x")), ("Referrer-Policy", "no-referrer")]
+        start_response("302 Found", [("Content-Length", "0"), *headers])
+        return []
     shown = {name: value for name, value in environ.items() if isinstance(value, str)}
     shown["body_bytes"] = len(environ["wsgi.input"].read()) if query != "unread" else None
     start_response("200 OK", [("Content-Type", "application/json")])
@@ -193,6 +199,22 @@ def test_tracking_paths_take_small_bodies_only_and_answer_people_in_words(front:
 
 def test_a_header_of_sixteen_kilobytes_reaches_the_application(front: Front) -> None:
     assert len(front.shown("/o/x", headers={"User-Agent": "a" * 15_900})["HTTP_USER_AGENT"]) == 15_900
+
+
+@pytest.mark.parametrize("length", [100, 4096, MAX_DESTINATION_LENGTH, MAX_LOCATION_LENGTH])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_longest_destination_arrives_whole(front: Front, length: int, method: str) -> None:
+    status, headers, _ = front.request(f"/c/x?to={length}", method)
+    assert status == 302
+    assert headers["location"] == "https://shop.example/".ljust(length, "x")
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("host", ["t.alder.example", "unknown.example", "127.0.0.1"])
+def test_what_apps_look_for_reaches_the_application_on_every_host(front: Front, host: str) -> None:
+    for path in ("/.well-known/apple-app-site-association", "/.well-known/assetlinks.json"):
+        shown = front.shown(path, headers={"Host": host})
+        assert (shown["PATH_INFO"], shown["HTTP_HOST"]) == (path, host)
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz"])
