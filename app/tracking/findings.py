@@ -114,12 +114,16 @@ class Findings:
 
     def warnings(self, limit: int = MAX_WARNINGS) -> list[dict[str, str | int]]:
         """What somebody should look at: part, line, column, code, detail. Quotes nothing of the content."""
-        found = [(note.part, note.line, note.column, note.caution) for note in self.notes[:limit]]
-        found += [(link.part, link.line, link.column, caution) for link in self.links for caution in link.cautions]
-        return [
-            {"part": part, "line": line, "column": column, "code": caution.value, "detail": CAUTIONS[caution]}
-            for part, line, column, caution in found[:limit]
-        ]
+        found = self.part_warnings()[:limit]
+        for link in self.links:
+            if len(found) >= limit:
+                break
+            found += [_warning(link.part, link.line, link.column, caution) for caution in link.cautions]
+        return found[:limit]
+
+    def part_warnings(self) -> list[dict[str, str | int]]:
+        """Those about whole parts."""
+        return [_warning(note.part, note.line, note.column, note.caution) for note in self.notes]
 
     def _place(self, at: int) -> tuple[int, int]:
         if self._line_starts is None:
@@ -127,3 +131,7 @@ class Findings:
             self._line_starts = [0, *accumulate(len(line) + 1 for line in lines[:-1])]
         line = bisect_right(self._line_starts, at)
         return line, at - self._line_starts[line - 1] + 1
+
+
+def _warning(part: str, line: int, column: int, caution: Caution) -> dict[str, str | int]:
+    return {"part": part, "line": line, "column": column, "code": caution.value, "detail": CAUTIONS[caution]}

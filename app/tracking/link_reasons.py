@@ -105,7 +105,7 @@ CAUTIONS: dict[Caution, str] = {
     Caution.PRIVATE_HOST: "A link leads to an address or a name that is not public, so it is left untracked.",
     Caution.FILLED_LATER: "A link has a placeholder that is filled in after us, so it is left untracked.",
     Caution.PLACEHOLDER_IN_HOST: "A placeholder stands in a link's host; it may stand behind it or be the whole URL.",
-    Caution.BLANK_IN_URL: "A link has a blank inside, which programs write as %20.",
+    Caution.BLANK_IN_URL: "A link has a blank inside, which programs percent-encode.",
     Caution.INVISIBLE_CHARACTERS: "A link has characters that nobody sees (zero-width); they are kept.",
     Caution.BIDI_CHARACTERS: "A link has characters that turn the direction of writing; they are kept.",
     Caution.MIXED_SCRIPT_HOST: "A link's host mixes letters of several scripts, as imitations of other names do.",

@@ -42,11 +42,15 @@ _WEB_SCHEMES = frozenset({"http", "https"})
 _WWW = re.compile(r"www\.", re.IGNORECASE)
 
 # Marks of template languages: Jinja and Handlebars (as editors escape them, too), ERB, shell style, Mailchimp,
-# Salesforce. Filled after us, so the URL is not known yet.
-_MARK = re.compile(r"\{\{|\{%|<%|\$\{|\*\||%%[A-Za-z_=]|%7[Bb]%7[Bb]")
+# Salesforce. Filled after us, so the URL is not known yet. Those that URLs hold by themselves count only as a pair:
+# `?json={%22a%22:1}` is no template.
+_MARK = re.compile(
+    r"\{\{|%7[Bb]%7[Bb]|<%|\{%(?![0-9A-Fa-f]{2})|\{%[^{}]*%\}|\$\{[^{}]*\}|\*\|[^|]*\|\*|%%[A-Za-z_=][^%]*%%"
+)
 _BLANK = r"(?:[ \t]|%20|\+)*+"
 _ANY_PLACE = re.compile(rf"(?:\{{\{{|%7[Bb]%7[Bb]){_BLANK}({NAME}){_BLANK}(?:\}}\}}|%7[Dd]%7[Dd])")
 
+_BLANKS = re.compile(r"\s")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0]"
 )
@@ -281,7 +285,7 @@ def _cautions(url: str, host: str, rules: LinkRules) -> tuple[Caution, ...]:
     plain = url.isascii() and "xn--" not in host
     if plain and " " not in url and not rules.app_link_domains:
         return ()
-    found = [Caution.BLANK_IN_URL] if " " in url else []
+    found = [Caution.BLANK_IN_URL] if _BLANKS.search(url) else []
     if not plain:
         found += [Caution.INVISIBLE_CHARACTERS] if _INVISIBLE.search(url) else []
         found += [Caution.BIDI_CHARACTERS] if _BIDI.search(url) else []
