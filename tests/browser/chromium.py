@@ -1,0 +1,127 @@
+"""Headless Chromium as a mail program: shows one HTML document, with no network but what the test answers, and tells
+what a reader would see. Scripts are off, as in mail."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
+
+PAGE_URL = "http://mail.example/message"
+_GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_PROGRAMS = ("chromium", "chromium-browser")
+MISSING = (
+    "These tests render in Chromium, and there is none on the PATH. On Debian and Ubuntu: apt-get install chromium"
+)
+
+# Every element but the pixels of `host`: its name, its attributes but those that rewriting changes, its box.
+_SEE = """(host) => {
+  const ours = (e) => e.localName === 'img' && e.src.startsWith(host + '/o/');
+  const box = (e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; };
+  const attributes = (e) => [...e.attributes]
+    .filter((a) => a.name !== 'data-track' && !(a.name === 'href' && ['a', 'area'].includes(e.localName)))
+    .map((a) => [a.name, a.value]);
+  const address = (e) => {
+    const raw = e.getAttribute('href');
+    if (raw === null) return null;
+    if (typeof e.href === 'string') return [raw, e.href];
+    try { return [raw, new URL(raw, document.baseURI).href]; } catch { return [raw, raw]; }  // inside SVG
+  };
+  const root = document.documentElement;
+  return {
+    text: document.body.innerText,
+    title: document.title,
+    elements: [...root.querySelectorAll('*')].filter((e) => !ours(e)).map((e) => [e.localName, attributes(e), box(e)]),
+    size: [root.scrollWidth, root.scrollHeight, document.body.scrollWidth, document.body.scrollHeight],
+    links: [...document.querySelectorAll('a, area')].map(address),
+    pixels: [...document.images].filter(ours).map((e) => [e.src, e.complete && e.naturalWidth === 1]),
+    mode: document.compatMode,
+    charset: document.characterSet,
+  };
+}"""
+_PARSE = "(urls) => urls.map((url) => { try { return new URL(url).href } catch { return null } })"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a reader sees, and where each link leads."""
+
+    text: str
+    title: str
+    elements: list[Any] = field(repr=False)
+    """Of each element but our pixels: name, attributes but `href` of links and `data-track`, box."""
+    size: list[float]
+    links: list[tuple[str, str] | None] = field(repr=False)
+    """Of each `a` and `area`: its `href` as it stands and as the browser resolves it. None without one."""
+    pixels: list[tuple[str, bool]]
+    """URL of each of our pixels, and whether it is there."""
+    mode: str
+    charset: str
+    screenshot: bytes = field(repr=False)
+    """PNG of the whole document."""
+
+
+class Reader:
+    """One window of one width.
+
+    Args:
+        host: `http://…` of the tracking host.
+        answer: gives status, content type and body for a URL on that host.
+    """
+
+    def __init__(self, context: BrowserContext, host: str, answer: Callable[[str], tuple[int, str, bytes]]) -> None:
+        self._host = host
+        self._answer = answer
+        self._document: tuple[bytes, str] = (b"", "")
+        self._page: Page = context.new_page()
+        context.route("**/*", self._serve)
+
+    def show(self, content: bytes, charset: str) -> Look:
+        self._document = (content, charset)
+        self._page.goto(PAGE_URL)
+        seen: dict[str, Any] = self._page.evaluate(_SEE, self._host)
+        seen["links"] = [link and tuple(link) for link in seen["links"]]
+        seen["pixels"] = [tuple(pixel) for pixel in seen["pixels"]]
+        return Look(screenshot=self._page.screenshot(full_page=True, animations="disabled"), **seen)
+
+    def parse(self, urls: list[str]) -> list[str | None]:
+        """Each URL as the browser reads it; None for what is none."""
+        found: list[str | None] = self._page.evaluate(_PARSE, urls)
+        return found
+
+    def _serve(self, route: Route) -> None:
+        """The document, our pixels from the front, a picture for every picture; nothing else is there."""
+        request = route.request
+        if request.url == PAGE_URL:
+            content, charset = self._document
+            route.fulfill(body=content, headers={"Content-Type": f"text/html; charset={charset}"})
+        elif request.url.startswith(self._host):
+            status, content_type, body = self._answer(request.url)
+            route.fulfill(status=status, body=body, headers={"Content-Type": content_type})
+        elif request.resource_type == "image":
+            route.fulfill(body=_GIF, headers={"Content-Type": "image/gif"})
+        else:
+            route.abort()
+
+
+@contextmanager
+def chromium() -> Iterator[Callable[..., BrowserContext]]:
+    """A browser that can reach nothing; gives what makes contexts of it.
+
+    Raises:
+        FileNotFoundError: there is no Chromium; the text says how to get it.
+    """
+    program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
+    if program is None:
+        raise FileNotFoundError(MISSING)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
+        try:
+            yield lambda **how: browser.new_context(java_script_enabled=False, service_workers="block", **how)
+        finally:
+            browser.close()
