@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
-from bson import Binary
 from pymongo import UpdateOne
 
 from app.errors import TelltaleError
@@ -105,7 +104,7 @@ class DeliveryRows:
         document |= {
             "state": delivery.state.value,
             "due_at": delivery.next_attempt_at,
-            "body": Binary(body),
+            "body": body,
             "kn": self._vault.number_of(body),
         }
         return document
@@ -170,7 +169,7 @@ def _result(delivery: Delivery, attempt: Attempt, detail: bytes | None, token: s
         "outcome": attempt.outcome,
     }
     if detail is not None:
-        entry["detail"] = Binary(detail)
+        entry["detail"] = detail
     if attempt.status is not None:
         entry["status"] = attempt.status
     return UpdateOne(

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
-from bson import Binary, Int64
+from bson import Int64
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -173,7 +173,7 @@ def _document(message: Message, sealed: bytes) -> Document:
         "ch": message.channel.value,
         "h": message.address_hash,
         "at": message.created_at,
-        "s": Binary(sealed),
+        "s": sealed,
     }
     if message.campaign_id is not None:
         document["c"] = message.campaign_id

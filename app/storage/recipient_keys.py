@@ -7,12 +7,11 @@ Keys are made, wrapped and used in `app.privacy.recipients`. A deleted key is th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from bson import Binary
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -45,7 +44,7 @@ class RecipientKeys:
     def find_by_hash(self, brand_id: str, hashes: Iterable[str]) -> list[RecipientKey]:
         """The keys of those persons who have one: one query."""
         found: list[RecipientKey] = []
-        for some in _chunks(Binary(bytes.fromhex(text)) for text in hashes):
+        for some in _chunks(bytes.fromhex(text) for text in hashes):
             with translated():
                 found += map(_key, self._keys.find({"b": {"$eq": brand_id}, "h": {"$in": some}}, _FIELDS))
         return found
@@ -53,7 +52,7 @@ class RecipientKeys:
     def find(self, key_ids: Iterable[bytes]) -> list[RecipientKey]:
         """The keys with these ids that still exist: one query."""
         found: list[RecipientKey] = []
-        for some in _chunks(Binary(key_id) for key_id in key_ids):
+        for some in _chunks(key_ids):
             with translated():
                 found += map(_key, self._keys.find({"_id": {"$in": some}}, _FIELDS))
         return found
@@ -65,10 +64,10 @@ class RecipientKeys:
         """
         documents = [
             {
-                "_id": Binary(key.id),
+                "_id": key.id,
                 "b": key.brand_id,
-                "h": Binary(bytes.fromhex(key.address_hash)),
-                "w": Binary(key.wrapped),
+                "h": bytes.fromhex(key.address_hash),
+                "w": key.wrapped,
                 "kn": key.key_number,
                 "at": at,
             }
@@ -86,7 +85,7 @@ class RecipientKeys:
 
         It holds everywhere when this returns: nobody keeps an unwrapped key longer than one call takes.
         """
-        person = {"b": {"$eq": brand_id}, "h": {"$eq": Binary(bytes.fromhex(address_hash))}}
+        person = {"b": {"$eq": brand_id}, "h": {"$eq": bytes.fromhex(address_hash)}}
         with translated():
             return self._keys.delete_one(person).deleted_count == 1
 
@@ -102,8 +101,8 @@ class RecipientKeys:
             return 0
         changes = [
             UpdateOne(
-                {"_id": Binary(old.id), "b": old.brand_id, "kn": old.key_number},
-                {"$set": {"w": Binary(new.wrapped), "kn": new.key_number}},
+                {"_id": old.id, "b": old.brand_id, "kn": old.key_number},
+                {"$set": {"w": new.wrapped, "kn": new.key_number}},
             )
             for old, new in keys
         ]
@@ -117,7 +116,7 @@ class RecipientKeys:
             return self._keys.count_documents(query, hint="by_key")
 
 
-def _chunks(items: Iterable[Binary]) -> Iterator[Collection[Binary]]:
+def _chunks(items: Iterable[bytes]) -> Iterator[list[bytes]]:
     rest = iter(items)
     while some := list(islice(rest, _PER_QUERY)):
         yield some
