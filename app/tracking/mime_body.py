@@ -70,7 +70,9 @@ class MimeBody:
         """One per place, in order, escaped as the template wants it."""
         urls = [url_of[slot] for slot in self._slots]
         if self._escape:
-            urls = [html.escape(url) for url in urls]
+            joined = "".join(urls)  # one look at all together: ours need no escaping
+            if html.escape(joined) != joined:
+                urls = [html.escape(url) for url in urls]
         return [url.encode(self._codec) for url in urls]
 
     def _fits(self, plain: bytes) -> bool:
@@ -115,7 +117,7 @@ def plan_body(raw: bytes, part: BodyPart, plan_part: Callable[[PartKind, str], T
     """
     body = raw[part.start : part.end]
     data = decode_body(body, part.content.encoding)
-    text, codec = decode(data, part.content.params.get("charset", ""))
+    text, codec = decode(data, part.content.params.get("charset", ""), html=part.kind is PartKind.HTML)
     if part.kind is PartKind.TEXT and _PGP.search(text):
         raise LeftAlone(MimeNote.PGP_INLINE, "signed or encrypted text")
     if part.content.params.get("delsp", "").lower() == "yes" and _broken_url(text):

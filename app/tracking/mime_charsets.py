@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
@@ -10,7 +11,7 @@ from app.tracking.mime_notes import LeftAlone, MimeNote
 # An allow-list, because looking up names that somebody invents fills a cache of Python's that is never emptied,
 # and because some of Python's codecs are no charsets.
 _NO_CHARSETS = {"base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
-_WITHOUT_ALIAS = {"cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "iso8859_1", "koi8_t", "koi8_u"}
+_WITHOUT_ALIAS = {"cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "koi8_t", "koi8_u"}
 _CODECS = {name: codec for name, codec in aliases.items() if codec not in _NO_CHARSETS}
 _CODECS |= {codec: codec for codec in {*_CODECS.values(), *_WITHOUT_ALIAS}}
 _CODECS |= {  # names that are on the wire and unknown to Python
@@ -24,37 +25,41 @@ _CODECS |= {  # names that are on the wire and unknown to Python
     "x_gbk": "gbk",
     "x_sjis": "shift_jis",
 }
-# What senders say and what they mean (the Encoding Standard of the WHATWG does the same). Supersets, tried in order.
-_SUPERSETS = {
-    "big5": ("cp950", "big5hkscs"),
-    "euc_kr": ("cp949",),
-    "gb2312": ("gbk", "gb18030"),
-    "gbk": ("gb18030",),
-    "iso2022_jp": ("iso2022_jp_1", "iso2022_jp_ext"),
-    "iso8859_9": ("cp1254",),
-    "iso8859_11": ("cp874",),
-    "shift_jis": ("cp932",),
+# What senders say, and what they mean in the order of trying. The Encoding Standard of the WHATWG, which readers
+# follow, also takes bytes 80 to 9F of ISO 8859 for typographic characters: a quote behind a URL is not part of it.
+_MEANT = {
+    "big5": ("big5", "cp950", "big5hkscs"),
+    "euc_kr": ("euc_kr", "cp949"),
+    "gb2312": ("gb2312", "gbk", "gb18030"),
+    "gbk": ("gbk", "gb18030"),
+    "iso2022_jp": ("iso2022_jp", "iso2022_jp_1", "iso2022_jp_ext"),
+    "latin_1": ("cp1252", "latin_1"),
+    "iso8859_9": ("cp1254", "iso8859_9"),
+    "iso8859_11": ("cp874", "iso8859_11"),
+    "shift_jis": ("shift_jis", "cp932"),
 }
 _UNDECLARED = frozenset(("", "ascii", "unknown_8bit", "x_unknown", "unknown"))
+_META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
+_META_WITHIN = 1024  # bytes, where the HTML standard looks for it
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf_16_le"), (b"\xfe\xff", "utf_16_be"))
 _WIDE = {"utf_16": _BYTE_ORDER_MARKS, "utf_32": ((b"\xff\xfe\0\0", "utf_32_le"), (b"\0\0\xfe\xff", "utf_32_be"))}
 
 
-def decode(data: bytes, charset: str) -> tuple[str, str]:
+def decode(data: bytes, charset: str, *, html: bool) -> tuple[str, str]:
     """The text, and the codec with which it becomes exactly these bytes again.
 
     Args:
         charset: the parameter as it stands; empty when there is none.
+        html: it may say its charset itself when nobody else does.
 
     Raises:
         LeftAlone: nobody knows the charset, or it does not lead back to the same bytes.
     """
-    name = normalize_encoding(charset[:100]).lower().strip("_") if charset.isascii() else "?"
-    codec = _CODECS.get(name, name)
+    codec = _codec(charset)
     if codec in _UNDECLARED:
-        candidates = _undeclared(data)
+        candidates = _undeclared(data, html)
     elif codec in _CODECS:
-        candidates = (codec, *_SUPERSETS.get(codec, ()))
+        candidates = _MEANT.get(codec, (codec,))
     else:
         raise LeftAlone(MimeNote.CHARSET_UNKNOWN, "a charset nobody knows")
     for candidate in candidates:
@@ -68,13 +73,22 @@ def decode(data: bytes, charset: str) -> tuple[str, str]:
     raise LeftAlone(MimeNote.CHARSET_NOT_REVERSIBLE, f"not clean {codec}")
 
 
-def _undeclared(data: bytes) -> tuple[str, ...]:
-    """ASCII by default (RFC 2045 5.2). What it holds instead is UTF-8, or bytes that survive as 256 characters."""
+def _codec(charset: str) -> str:
+    """Python's name for a charset; something that is not in `_CODECS` when nobody knows it."""
+    name = normalize_encoding(charset[:100]).lower().strip("_") if charset.isascii() else "?"
+    return _CODECS.get(name, name)
+
+
+def _undeclared(data: bytes, html: bool) -> tuple[str, ...]:
+    """ASCII by default (RFC 2045 5.2). What it holds instead is UTF-8, what html says, or bytes that survive."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ("utf_16",)
     if b"\0" in data or b"\x1b" in data:  # UTF-16 without its mark, ISO 2022 without its name
         raise LeftAlone(MimeNote.CHARSET_UNKNOWN, "no charset, and not ASCII")
-    return ("ascii", "utf_8", "iso8859_1")
+    said = _META.search(data, 0, _META_WITHIN) if html else None
+    codec = _codec(said[1].decode("ascii")) if said else ""
+    meant = _MEANT.get(codec, (codec,)) if codec in _CODECS and keeps_ascii(codec) else ()
+    return ("ascii", "utf_8", *meant, *_MEANT["latin_1"])
 
 
 def _marked(data: bytes, codec: str) -> str:

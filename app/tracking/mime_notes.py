@@ -16,6 +16,8 @@ class MimeNote(StrEnum):
     TOO_MANY_PARTS = "too_many_parts"
     TOO_DEEP = "too_deep"
     # A part stays as it is.
+    ATTACHMENT = "attachment"
+    AMP = "amp"
     SIGNED_OR_ENCRYPTED = "signed_or_encrypted"
     PGP_INLINE = "pgp_inline"
     PART_UNREADABLE = "part_unreadable"

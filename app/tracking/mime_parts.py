@@ -29,6 +29,9 @@ class PartKind(StrEnum):
     TEXT = "text"
 
 
+_KINDS = {"text/html": PartKind.HTML, "text/plain": PartKind.TEXT}
+
+
 @dataclass(frozen=True, slots=True)
 class BodyPart:
     """A text/html or text/plain body that may be rewritten: `raw[start:end]`.
@@ -74,12 +77,18 @@ class _Walk:
         except LeftAlone as error:
             self._notes(error.note, named(path, error.detail))
             return
-        if content.media in _SEALED:
+        if not content.media:
+            self._notes(MimeNote.PART_UNREADABLE, named(path, "a content type nobody can read"))
+        elif content.media in _SEALED:
             self._notes(MimeNote.SIGNED_OR_ENCRYPTED, named(path, content.media))
-        elif content.media in _ENTERED and not content.attachment:
+        elif content.media == "text/x-amp-html":
+            self._notes(MimeNote.AMP, named(path, "AMP keeps its own links"))
+        elif content.attachment and (content.media in _ENTERED or content.media in _KINDS):
+            self._notes(MimeNote.ATTACHMENT, named(path, content.media))
+        elif content.media in _ENTERED:
             self._multipart(content, section.body, end, boundaries, path)
-        elif content.media in ("text/html", "text/plain") and not content.attachment:
-            kind = PartKind.HTML if content.media == "text/html" else PartKind.TEXT
+        elif content.media in _KINDS:
+            kind = _KINDS[content.media]
             self.bodies.append(BodyPart(kind, section, content, section.body, end, boundaries, path))
 
     def _multipart(self, content: Content, start: int, end: int, boundaries: tuple[bytes, ...], path: str) -> None:

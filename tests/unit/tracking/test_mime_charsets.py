@@ -18,7 +18,10 @@ SAMPLES = [
     ("utf-8", "utf-8", "Grüße 😀 日本"),
     ("UTF8", "utf-8", "\ufeffwith a mark ü"),
     ("utf-8-sig", "utf-8", "\ufeffwith a mark ü"),
-    ("iso-8859-1", "latin-1", "Grüße\x85\xa0"),
+    ("iso-8859-1", "latin-1", "Grüße\xa0"),
+    ("iso-8859-1", "cp1252", "“Grüße” …"),  # as readers read it
+    ("iso-8859-1", "latin-1", "no typography \x81"),
+    ("iso-8859-9", "cp1254", "“Şğı”"),
     ("iso-8859-15", "iso-8859-15", "10 €"),
     ("ISO-8859-8-I", "iso-8859-8", "שלום"),
     ("windows-1252", "cp1252", "„Grüße“ – 10 €"),
@@ -45,7 +48,7 @@ SAMPLES = [
     ("utf-16be", "utf-16-be", "Grüße"),
     ("cp037", "cp037", "EBCDIC"),
     ("us-ascii", "utf-8", "8 bits all the same: ü"),
-    ("us-ascii", "latin-1", "8 bits all the same: ü\x80\xff"),
+    ("us-ascii", "cp1252", "8 bits all the same: ü€ÿ"),
 ]
 
 
@@ -91,9 +94,20 @@ def test_what_would_not_come_back_is_left_alone(charset: str, body: bytes, note:
 
 def test_html_without_a_charset_is_utf8_if_it_can_be_and_bytes_otherwise() -> None:
     assert planned(entity("text/html", "ü".encode())).seen == [(PartKind.HTML, "ü")]
-    assert planned(entity("text/html", b"\xfc\x80")).seen == [(PartKind.HTML, "\xfc\x80")]
+    assert planned(entity("text/html", b"\xfc\x80")).seen == [(PartKind.HTML, "ü€")]
+    assert planned(entity("text/html", b"\xfc\x81")).seen == [(PartKind.HTML, "ü\x81")]
     marked = "\ufeff<p>".encode("utf-16-le")
     assert planned(entity("text/html", marked)).seen == [(PartKind.HTML, "\ufeff<p>")]
+
+
+def test_html_may_say_its_charset_itself_when_the_header_does_not() -> None:
+    html = '<html><META http-equiv=Content-Type content="text/html; charset=windows-1251">Привет'
+    body = html.encode("cp1251")
+    assert planned(entity("text/html", body)).seen == [(PartKind.HTML, html)]
+    assert planned(entity("text/html; charset=koi8-r", body)).seen == [(PartKind.HTML, body.decode("koi8-r"))]
+    assert planned(entity("text/plain", body)).seen == [(PartKind.TEXT, body.decode("cp1252"))]
+    for odd in (b"utf-16", b"base64", b"x-invented"):
+        assert planned(entity("text/html", b'<meta charset="' + odd + b'">\xfc')).notes == []
 
 
 def test_what_has_no_place_in_the_charset_leaves_the_part_alone() -> None:
@@ -128,7 +142,7 @@ def test_each_of_pythons_codecs_comes_back_or_is_refused(codec: str) -> None:
     data = b"<a href=3D>" + bytes(range(128, 256))
     for sample in (data, data[:11], b""):
         try:
-            text, chosen = decode(sample, codec)
+            text, chosen = decode(sample, codec, html=True)
         except LeftAlone:
             continue
         assert text.encode(chosen) == sample

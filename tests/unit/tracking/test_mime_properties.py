@@ -45,12 +45,12 @@ class Leaf:
 def bodies(draw: st.DrawFn, eol: bytes) -> Leaf:
     charset = draw(st.sampled_from(CHARSETS))
     alphabet = st.one_of(
-        st.sampled_from("ab <>=.-\t\"'&éßПр日本안你許"), st.characters(codec="utf-8", exclude_characters="\0\r")
+        st.sampled_from("ab <>=.-\t\"'&éßПр日本안你許"), st.characters(codec="utf-8", exclude_characters="\0\r\x1b")
     )
     text = draw(st.text(alphabet, max_size=40)).encode(charset, "ignore").decode(charset)
     text = "".join(character for character in text if character.encode(charset).decode(charset) == character)
     text += draw(st.sampled_from(["", "\n", "x" * 1200]))
-    text = re.sub("\r*\n", eol.decode(), text.replace("\r", "").replace("\x1b", ""))
+    text = re.sub("\r*\n", eol.decode(), text.replace("\r", ""))
     if text.encode(charset).decode(charset) != text:  # two tildes or backslashes of a Japanese charset
         text = "plain"
     data = text.encode(charset)
@@ -126,7 +126,7 @@ def test_a_slot_anywhere_gives_the_text_with_the_url_and_leaves_all_other_parts(
 
     notes: list[str] = []
     template = plan_mime(raw, plan_part=plan_part, notes=lambda code, detail: notes.append(code))
-    assert notes == []
+    assert set(notes) <= {"attachment"}
     rendered = template.render(tracked_urls(), {})
     for part, place, before, after in zip(parts, places, leaves(raw), leaves(rendered), strict=True):
         if place is None or part.untouched:
@@ -165,7 +165,7 @@ def test_messages_made_by_the_standard_library(
         message.add_attachment(LINK.encode(), maintype="text", subtype="html", filename="notes.html")
     raw = message.as_bytes()
     plan = planned(raw)
-    assert plan.notes == []
+    assert plan.notes == ["attachment"] * attach
     assert [kind for kind, _ in plan.seen] == [PartKind.HTML, PartKind.TEXT]
     before, after = leaves(raw), leaves(plan.render())
     for old, new in zip(before[:2], after[:2], strict=True):
@@ -209,7 +209,7 @@ SOUP = st.lists(
 
 
 @given(SOUP)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_soup_is_rendered_and_its_readers_find_nothing_but_new_urls(raw: bytes) -> None:
     assert planned(raw, change=False).render() == raw
     rendered = planned(raw).render()
@@ -218,5 +218,6 @@ def test_any_soup_is_rendered_and_its_readers_find_nothing_but_new_urls(raw: byt
     before, after = leaves(raw), leaves(rendered)
     assert len(after) == len(before)
     for old, new in zip(before, after, strict=True):
-        text = payload(old).decode("utf-8", "surrogateescape")
-        assert payload(new).decode("utf-8", "surrogateescape") in (text, rewritten(text))
+        # Without a closing boundary, it is open whether the last line break belongs to the text.
+        text = payload(old).decode("utf-8", "surrogateescape").rstrip("\r\n")
+        assert payload(new).decode("utf-8", "surrogateescape").rstrip("\r\n") in (text, rewritten(text))
