@@ -19,6 +19,7 @@ from app.models.block import Channel
 MAX_TEXT_BYTES = 128
 """Of a reference or an id, in UTF-8."""
 MAX_ADDRESS_BYTES = 254
+MAX_DESTINATION_BYTES = 1024
 MAX_METADATA_FIELDS = 16
 MAX_METADATA_KEY_BYTES = 64
 MAX_METADATA_VALUE_BYTES = 256
@@ -153,7 +154,7 @@ def _add_destination(parts: list[bytes], purpose: TokenPurpose, url: str | None)
         raise ContentRefused("destination", "must be given for a click, and for nothing else")
     if url is None:
         return
-    raw = _bytes("destination", url, MAX_CONTENT_BYTES)
+    raw = _bytes("destination", url, MAX_DESTINATION_BYTES)
     try:
         _host(url)
     except ValueError as error:

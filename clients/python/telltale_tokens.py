@@ -28,8 +28,9 @@ _KEY = re.compile(r"ttk_([a-z0-9][a-z0-9_-]{0,39})_([1-9][0-9]{0,4})_([A-Za-z0-9
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_URL = re.compile(r"[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+(?:[/?#][^\s\\]*)?")
+_URL = re.compile(r"[hH][tT][tT][pP][sS]?://[^/?#@\s\\]+(?:[/?#][^\\]*)?")
 _TEXT_BYTES = 128
+_DESTINATION_BYTES = 1024
 
 
 class Minter:
@@ -139,9 +140,9 @@ def _address(email: str | None, phone: str | None, sms: bool) -> list[bytes]:
 
 
 def _destination(url: str) -> bytes:
-    raw = _bytes("destination", url, _MAX_CONTENT_BYTES)
-    if not _URL.fullmatch(url):
-        raise ValueError("destination: must be an http or https address without spaces or a user name")
+    raw = _bytes("destination", url, _DESTINATION_BYTES)
+    if not _URL.fullmatch(url) or url.endswith(" "):
+        raise ValueError("destination: must be an http or https address without a user name or a backslash")
     return _field(9, raw[8:]) if url.startswith("https://") else _field(10, raw)
 
 

@@ -1,0 +1,472 @@
+"""Sealed tokens: they open for their brand and purpose, and nothing that differs from them in one bit opens at all."""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.models.block import Channel
+from app.privacy.hashes import normalise_address
+from app.tracking import token_content
+from app.tracking.token_content import MAX_CONTENT_BYTES, MAX_DESTINATION_BYTES, decode, encode
+from app.tracking.tokens import (
+    MAX_TOKEN_CHARS,
+    ContentRefused,
+    TokenContent,
+    TokenKey,
+    TokenPurpose,
+    key_number_of,
+    message_identity,
+    open_token,
+    seal_token,
+    unpack,
+)
+
+KEY = TokenKey(1, bytes(range(64)))
+OPEN, CLICK, UNSUBSCRIBE, FIELDS = TokenPurpose
+PERSON = TokenContent(
+    reference="m-000123",
+    address="ada.lovelace@mail.example",
+    contact_id="c-77",
+    campaign_id="spring",
+    list_id="news",
+    job_source="board",
+    metadata={"name": "Ada Lovelace", "größe": ""},
+)
+SAMPLES = {
+    OPEN: PERSON,
+    CLICK: replace(PERSON, destination="https://www.alder.example/straße?a=b&c=%20#top"),
+    UNSUBSCRIBE: replace(PERSON, address="+4915112345678", channel=Channel.SMS),
+    FIELDS: TokenContent(metadata={"name": "Ada Lovelace"}),
+}
+# One token for each number of characters behind the last full group of four.
+LENGTHS = [seal_token(KEY, "alder", OPEN, TokenContent(reference="r" * length)) for length in (5, 6, 7)]
+
+
+def sealed(purpose: TokenPurpose, brand_id: str = "alder") -> str:
+    return seal_token(KEY, brand_id, purpose, SAMPLES[purpose])
+
+
+def opened(token: str, purpose: TokenPurpose = OPEN, brand_id: str = "alder") -> TokenContent | None:
+    return open_token(KEY, brand_id, purpose, token)
+
+
+def sealed_raw(raw: bytes, purpose: TokenPurpose = OPEN) -> str:
+    """Bytes under the brand's own key: what a sender with a fault, or with bad intent, could make."""
+    whole = KEY.header + KEY.aead.encrypt(raw, [KEY.header + purpose.value.encode() + b"alder"])
+    return base64.urlsafe_b64encode(whole).decode().rstrip("=")
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cf"]), min_size=1, max_size=30)
+_ABOUT = {
+    "reference": _TEXT,
+    "contact_id": st.none() | _TEXT,
+    "campaign_id": st.none() | _TEXT,
+    "list_id": st.none() | _TEXT,
+    "job_source": st.none() | _TEXT,
+    "metadata": st.dictionaries(_TEXT, _TEXT | st.just(""), max_size=3),
+}
+_PHONES = st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True)
+_EMAILS = st.from_regex(r"[a-zäß.+]{1,20}@[a-z]{1,10}\.example", fullmatch=True)
+CONTENTS = st.builds(TokenContent, address=st.none() | _EMAILS, **_ABOUT) | st.builds(
+    TokenContent, address=st.none() | _PHONES, channel=st.just(Channel.SMS), **_ABOUT
+)
+DESTINATIONS = st.from_regex(r"(https|http|HTTPS)://[a-z]{1,9}\.example(/[a-z%/?&=#ß.-]{0,40})?", fullmatch=True)
+
+
+@given(CONTENTS, DESTINATIONS, st.sampled_from(TokenPurpose), st.sampled_from(["alder", "birch-2", "b_1"]))
+def test_what_is_sealed_opens_again_in_one_way_only(
+    content: TokenContent, destination: str, purpose: TokenPurpose, brand_id: str
+) -> None:
+    content = replace(content, destination=destination) if purpose is CLICK else content
+    token = seal_token(KEY, brand_id, purpose, content)
+    assert open_token(KEY, brand_id, purpose, token) == content
+    assert seal_token(KEY, brand_id, purpose, content) == token
+    assert re.fullmatch(rf"[A-Za-z0-9_-]{{28,{MAX_TOKEN_CHARS}}}", token)
+    raw = unpack(token)
+    assert raw is not None
+    assert key_number_of(raw) == 1
+
+
+@given(CONTENTS, CONTENTS)
+def test_contents_that_differ_have_tokens_that_differ(one: TokenContent, two: TokenContent) -> None:
+    assert (seal_token(KEY, "alder", OPEN, one) == seal_token(KEY, "alder", OPEN, two)) == (one == two)
+
+
+@pytest.mark.parametrize("purpose", TokenPurpose)
+def test_one_changed_bit_anywhere_is_no_token(purpose: TokenPurpose) -> None:
+    token = sealed(purpose)
+    raw = unpack(token)
+    assert raw is not None
+    for bit in range(len(raw) * 8):
+        changed = bytearray(raw)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert opened(base64.urlsafe_b64encode(changed).decode().rstrip("="), purpose) is None, bit
+    for bit in range(len(token) * 8):
+        text = bytearray(token.encode())
+        text[bit // 8] ^= 1 << bit % 8
+        assert opened(text.decode("latin-1"), purpose) is None, bit
+    assert opened(token, purpose) == SAMPLES[purpose]
+
+
+@pytest.mark.parametrize("purpose", TokenPurpose)
+def test_another_brand_or_purpose_or_key_does_not_open_it(purpose: TokenPurpose) -> None:
+    token = sealed(purpose)
+    for other in TokenPurpose:
+        for brand_id in ("alder", "birch", "alder2", "Alder", "", "lder"):
+            if (other, brand_id) != (purpose, "alder"):
+                assert opened(token, other, brand_id) is None
+    assert open_token(TokenKey(1, bytes(64)), "alder", purpose, token) is None
+    assert open_token(TokenKey(2, bytes(range(64))), "alder", purpose, token) is None
+
+
+def test_brand_and_purpose_cannot_be_shifted_into_each_other() -> None:
+    token = seal_token(KEY, "calder", OPEN, PERSON)
+    assert opened(token, CLICK, "alder") is None
+    assert opened(seal_token(KEY, "", FIELDS, PERSON), OPEN, "p") is None
+
+
+@pytest.mark.parametrize("token", LENGTHS, ids=lambda token: f"{len(token) % 4} behind")
+def test_only_one_spelling_of_a_token_is_accepted(token: str) -> None:
+    raw = unpack(token)
+    assert raw is not None
+    assert opened(token) is not None
+    spellings = {
+        "padding": token + "=" * (-len(token) % 4),
+        "some padding": token + "=",
+        "much padding": token + "====",
+        "plain alphabet": base64.b64encode(raw).decode().rstrip("="),
+        "plain, padded": base64.b64encode(raw).decode(),
+        "hex": raw.hex(),
+        "base32": base64.b32encode(raw).decode(),
+        "base85": base64.b85encode(raw).decode(),
+        "upper": token.upper(),
+        "lower": token.lower(),
+        "swapped": token.swapcase(),
+        "percent": "".join(f"%{ord(char):02x}" for char in token),
+        "one percent": "%41" + token[1:],
+        "quoted": quote(token + " "),
+        "wide": "".join(chr(ord(char) + 0xFEE0) for char in token),
+        "wide first": chr(ord(token[0]) + 0xFEE0) + token[1:],
+        "line end": token + "\n",
+        "carriage return": token + "\r\n",
+        "blank in front": " " + token,
+        "tab inside": token[:9] + "\t" + token[9:],
+        "no-break": token[:9] + "\xa0" + token[9:],
+        "zero width": token[:9] + "\u200b" + token[9:],
+        "soft hyphen": token[:9] + "\xad" + token[9:],
+        "nul": token + "\0",
+        "slash": token + "/",
+        "dot": token + ".",
+        "gif": token + ".gif",
+        "query": token + "?",
+        "twice": token + token,
+        "more": token + "A",
+        "four more": token + "AAAA",
+        "in front": "AAAA" + token,
+        "less": token[:-1],
+        "first less": token[1:],
+        "reversed": token[::-1],
+        "empty": "",
+    }
+    for name, spelling in spellings.items():
+        assert spelling == token or opened(spelling) is None, name
+    assert unicodedata.normalize("NFKC", spellings["wide"]) == token, "the look-alike is one"
+    for cut in range(len(token)):
+        assert opened(token[:cut]) is None
+
+
+@pytest.mark.parametrize("token", LENGTHS, ids=lambda token: f"{len(token) % 4} behind")
+def test_bits_behind_the_last_byte_are_zero(token: str) -> None:
+    raw = unpack(token)
+    assert raw is not None
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    others = [token[:-1] + char for char in alphabet if char != token[-1]]
+    same_bytes = [other for other in others if base64.urlsafe_b64decode(other + "=" * (-len(other) % 4)) == raw]
+    assert len(same_bytes) == {0: 0, 2: 15, 3: 3}[len(token) % 4], "a lenient reader takes these"
+    assert [other for other in others if opened(other) is not None] == []
+
+
+@given(st.text(max_size=100) | st.from_regex(r"AQAB[A-Za-z0-9_-]{0,200}", fullmatch=True))
+def test_garbage_is_no_token_and_no_error(text: str) -> None:
+    assert opened(text) is None
+
+
+def test_another_version_and_key_number_zero_are_no_tokens() -> None:
+    raw = bytearray(unpack(sealed(OPEN)) or b"")
+    raw[0] = 2
+    assert unpack(base64.urlsafe_b64encode(raw).decode().rstrip("=")) is None
+    for number, key in ((0, bytes(64)), (65536, bytes(64)), (1, bytes(63)), (1, bytes(32))):
+        with pytest.raises(ValueError, match="64 bytes"):
+            TokenKey(number, key)
+
+
+_WRONG_BYTES = {
+    "nothing": b"",
+    "a length of two bytes where one does": b"\x01\x81\x00a",
+    "a length of three bytes": b"\x01\x81\x80\x00a",
+    "fields out of order": b"\x06\x01c\x01\x01r",
+    "a field twice": b"\x01\x01r\x01\x01r",
+    "a field twice, another value": b"\x01\x01r\x01\x01s",
+    "an unknown tag": b"\x01\x01r\x0c\x01x",
+    "tag 0": b"\x00\x01x\x01\x01r",
+    "bytes behind": b"\x01\x01r\x00",
+    "a length beyond the end": b"\x01\x02r",
+    "a tag alone": b"\x01\x01r\x05",
+    "half a length": b"\x01\x01r\x05\x80",
+    "an empty field": b"\x01\x01r\x05\x00",
+    "no reference and no address": b"\x06\x01c",
+    "not UTF-8": b"\x01\x01\xff",
+    "UTF-8 that is too long": b"\x01\x02\xc0\xaf",
+    "a surrogate": b"\x01\x03\xed\xa0\x80",
+    "a line end": b"\x01\x03a\r\n",
+    "a NUL": b"\x01\x02a\x00",
+    "text turned around": b"\x01\x04a\xe2\x80\xae",
+    "an email address and a phone number": b"\x02\x03a@b\x03\x08+4915112",
+    "the SMS mark beside a phone number": b"\x03\x08+4915112\x04\x00",
+    "the SMS mark beside an email address": b"\x02\x03a@b\x04\x00",
+    "the SMS mark with a value": b"\x01\x01r\x04\x01x",
+    "an email address without @": b"\x02\x03abc",
+    "a phone number with letters": b"\x03\x08+49151a2",
+    "a destination outside a click": b"\x01\x01r\x09\x09a.example",
+    "metadata out of order": b"\x01\x01r\x0b\x08\x01b\x01x\x01a\x01x",
+    "a key of metadata twice": b"\x01\x01r\x0b\x08\x01a\x01x\x01a\x01y",
+    "a key of metadata without a value": b"\x01\x01r\x0b\x02\x01a",
+    "an empty key of metadata": b"\x01\x01r\x0b\x03\x00\x01x",
+    "no metadata, said aloud": b"\x01\x01r\x0b\x00",
+}
+
+
+@pytest.mark.parametrize("name", _WRONG_BYTES)
+def test_content_that_is_written_otherwise_is_refused_even_under_the_right_key(name: str) -> None:
+    assert opened(sealed_raw(b"\x01\x01r")) == TokenContent(reference="r")
+    assert opened(sealed_raw(_WRONG_BYTES[name])) is None
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(10, "https://a.example")],  # may only be written with tag 9
+        [(9, "a.example"), (10, "http://a.example")],
+        [(10, "http://a.example"), (9, "a.example")],
+        [(9, "")],
+        [(10, "javascript:alert(1)")],
+        [(10, "data:text/html,x")],
+        [(10, "//www.alder.example")],
+        [(10, "/path")],
+        [(10, "http://[::1]/")],
+        [(9, "u@www.example")],
+        [(9, "u:p@www.example/")],
+        [(9, "a.example/\r\nSet-Cookie: a=b")],
+        [(9, "a.example/\tb")],
+        [(9, "a. example/")],
+        [(9, "\\a.example")],
+        [(9, "127.0.0.1")],
+        [(9, "2130706433")],
+        [(9, "/a.example")],
+        [],
+    ],
+)
+def test_a_destination_that_is_unsafe_or_written_otherwise_is_refused(rows: list[tuple[int, str]]) -> None:
+    good = b"\x01\x01r\x09\x09a.example"
+    raw = b"".join(bytes((tag, len(text))) + text.encode() for tag, text in rows)
+    found = opened(sealed_raw(good, CLICK), CLICK)
+    assert found is not None
+    assert found.destination == "https://a.example"
+    assert opened(sealed_raw(b"\x01\x01r" + raw, CLICK), CLICK) is None
+
+
+@given(CONTENTS, st.data())
+def test_changed_content_is_refused_or_says_something_else(content: TokenContent, data: st.DataObject) -> None:
+    raw = bytearray(encode(OPEN, content))
+    place = data.draw(st.integers(0, len(raw) - 1))
+    change = data.draw(st.sampled_from(["set", "insert", "delete"]))
+    byte = data.draw(st.integers(0, 255))
+    raw[place : place + (change != "insert")] = b"" if change == "delete" else bytes((byte,))
+    found = decode(OPEN, bytes(raw))
+    assert found is None or (found == content) == (bytes(raw) == encode(OPEN, content))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "content", "name"),
+    [
+        (OPEN, TokenContent(), "reference"),
+        (OPEN, TokenContent(contact_id="c", campaign_id="x"), "reference"),
+        (OPEN, TokenContent(reference=""), "reference"),
+        (OPEN, TokenContent(reference="r" * 129), "reference"),
+        (OPEN, TokenContent(reference="ß" * 65), "reference"),
+        (OPEN, TokenContent(reference="\ud800"), "reference"),
+        (OPEN, TokenContent(reference="a\nb"), "reference"),
+        (OPEN, TokenContent(address=""), "address"),
+        (OPEN, TokenContent(address="ada"), "address"),
+        (OPEN, TokenContent(address="@"), "address"),
+        (OPEN, TokenContent(address="a b@c.example"), "address"),
+        (OPEN, TokenContent(address="a" * 250 + "@b.example"), "address"),
+        (OPEN, TokenContent(address="+4915112345678"), "address"),
+        (OPEN, TokenContent(address="ada@mail.example", channel=Channel.SMS), "address"),
+        (OPEN, TokenContent(address="004915112345678", channel=Channel.SMS), "address"),
+        (OPEN, TokenContent(address="+٤٩١٥١١٢٣", channel=Channel.SMS), "address"),
+        (OPEN, TokenContent(reference="r", destination="https://a.example"), "destination"),
+        (CLICK, TokenContent(reference="r"), "destination"),
+        (CLICK, TokenContent(reference="r", destination="ftp://a.example"), "destination"),
+        (CLICK, TokenContent(reference="r", destination="https://u:p@a.example"), "destination"),
+        (CLICK, TokenContent(reference="r", destination="https://a.example/\r\nX: y"), "destination"),
+        (CLICK, TokenContent(destination="https://a.example"), "reference"),
+        (FIELDS, TokenContent(), ""),
+        (OPEN, TokenContent(reference="r", metadata={"k": "v" * 257}), "metadata"),
+        (OPEN, TokenContent(reference="r", metadata={"k" * 65: "v"}), "metadata"),
+        (OPEN, TokenContent(reference="r", metadata={"": "v"}), "metadata"),
+        (OPEN, TokenContent(reference="r", metadata={str(n): "" for n in range(17)}), "metadata"),
+        (OPEN, TokenContent(reference="r", metadata={str(n): "v" * 256 for n in range(4)}), ""),
+    ],
+)
+def test_what_cannot_be_said_names_its_field_and_quotes_nothing(
+    purpose: TokenPurpose, content: TokenContent, name: str
+) -> None:
+    with pytest.raises(ContentRefused) as caught:
+        seal_token(KEY, "alder", purpose, content)
+    assert caught.value.field == name
+    assert caught.value.__cause__ is None
+    assert not re.search(r"ada|a\.example|\+49", str(caught.value))
+
+
+def test_the_longest_content_makes_the_longest_token() -> None:
+    url = "https://a.example/" + "x" * (MAX_DESTINATION_BYTES - len("https://a.example/"))
+    reference = "r" * (MAX_CONTENT_BYTES - (3 + MAX_DESTINATION_BYTES - len("https://")) - 2)
+    token = seal_token(KEY, "alder", CLICK, TokenContent(reference=reference, destination=url))
+    assert len(token) == MAX_TOKEN_CHARS
+    found = opened(token, CLICK)
+    assert found is not None
+    assert found.destination == url
+    with pytest.raises(ContentRefused, match="1031 bytes together"):
+        seal_token(KEY, "alder", CLICK, TokenContent(reference=reference + "r", destination=url))
+    with pytest.raises(ContentRefused, match="1 to 1024 bytes"):
+        seal_token(KEY, "alder", CLICK, TokenContent(reference="r", destination=url + "x"))
+
+
+def test_a_30_byte_address_fits_in_a_link_under_140_characters() -> None:
+    address = "adaline.lovelace@mails.example"
+    assert len(address) == 30
+    for purpose, path in ((OPEN, "/o/s/{}.gif"), (UNSUBSCRIBE, "/u/s/{}")):
+        link = "https://click.alder.example" + path.format(
+            seal_token(KEY, "alder", purpose, TokenContent(reference="spring-2026-000123", address=address))
+        )
+        assert len(link) < 140
+    content = TokenContent(address=address, destination="https://www.alder.example/jobs/123")
+    assert len("https://click.alder.example/c/s/" + seal_token(KEY, "alder", CLICK, content)) < 140
+
+
+def test_an_outsider_reads_nothing_of_the_person() -> None:
+    people = [("ada.lovelace@mail.example", "Ada Lovelace", "+49151123456%02d"), ("bo@news.example", "Bo Söder", "+1")]
+    for n in range(300):
+        address, name, phone = people[n % 2]
+        phone = (phone % n if "%" in phone else f"+1202555{n:04d}")[:15]
+        about = {"reference": f"m-{n}", "metadata": {"name": name}, "contact_id": f"contact-{n:05d}"}
+        email = TokenContent(address=address, **about)
+        sms = TokenContent(address=phone, channel=Channel.SMS, **about)
+        for purpose in (OPEN, UNSUBSCRIBE, FIELDS):
+            for content in (email, sms):
+                _assert_hidden(seal_token(KEY, "alder", purpose, content), address, name, phone, f"contact-{n:05d}")
+
+
+def _assert_hidden(token: str, *secrets: str) -> None:
+    raw = unpack(token)
+    assert raw is not None
+    readings = [raw, token.encode(), token.lower().encode(), raw.hex().encode(), token[::-1].encode(), raw[::-1]]
+    for offset in (1, 2, 3):  # as somebody would read it who does not know where a group begins
+        part = token[offset:]
+        readings.append(base64.urlsafe_b64decode(part[: len(part) // 4 * 4]))
+    for secret in secrets:
+        pieces = {secret, secret.lower(), secret.split("@")[0], *secret.split(), secret[-6:], secret[:6]}
+        for piece in (piece.encode() for piece in pieces if len(piece) > 3):
+            encodings = {piece, piece.hex().encode(), quote(piece).encode(), piece[::-1]}
+            for offset in range(3):  # base64 of the piece, wherever in a group of three it may begin
+                text = base64.urlsafe_b64encode(b"\0" * offset + piece)
+                encodings.add(text[4 if offset else 0 : len(text) // 4 * 4 - 4] or piece)
+            forms = [form for form in encodings if len(form) > 5]  # shorter ones are met by chance
+            assert not any(form in reading for form in forms for reading in readings)
+
+
+def test_tokens_of_contents_that_are_alike_look_like_noise() -> None:
+    """Bytes of 3,000 tokens that differ in a number: chi-square with 255 degrees of freedom."""
+    tokens = [
+        unpack(seal_token(KEY, "alder", OPEN, TokenContent(reference=f"m-{n:06d}", address="ada@mail.example")))
+        for n in range(3000)
+    ]
+    bodies = [token[3:] for token in tokens if token is not None]
+    counts = Counter(byte for body in bodies for byte in body)
+    expected = sum(counts.values()) / 256
+    assert sum((counts[byte] - expected) ** 2 / expected for byte in range(256)) < 420
+    for place in range(len(bodies[0])):  # no byte of one place is common
+        assert Counter(body[place] for body in bodies).most_common(1)[0][1] < 45
+    assert len(set(bodies)) == 3000
+
+
+def test_the_tokens_of_one_message_have_nothing_in_common() -> None:
+    tokens = [unpack(seal_token(KEY, "alder", purpose, PERSON)) or b"" for purpose in (OPEN, UNSUBSCRIBE, FIELDS)]
+    tokens.append(unpack(seal_token(KEY, "birch", OPEN, PERSON)) or b"")
+    windows = [{token[place : place + 4] for place in range(3, len(token) - 3)} for token in tokens]
+    assert not any(one & two for n, one in enumerate(windows) for two in windows[n + 1 :])
+
+
+def test_a_content_does_not_show_the_person_when_it_is_printed() -> None:
+    shown = repr(SAMPLES[CLICK]) + repr(SAMPLES[UNSUBSCRIBE])
+    assert not re.search(r"ada|Lovelace|4915|straße|c-77|m-000123", shown)
+
+
+def test_threads_may_share_a_key() -> None:
+    contents = [TokenContent(reference=f"m-{n}") for n in range(2000)]
+    alone = [seal_token(KEY, "alder", OPEN, content) for content in contents]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda content: seal_token(KEY, "alder", OPEN, content), contents)) == alone
+        assert list(pool.map(opened, alone)) == contents
+
+
+def _identity(**about: object) -> bytes:
+    return message_identity(TokenContent(**about), normalise_address)  # type: ignore[arg-type]
+
+
+def test_a_message_is_one_thing_said_to_one_recipient() -> None:
+    same = _identity(reference="m-1", address="Ada@Mail.example", campaign_id="a", destination="https://a.example")
+    assert same == _identity(reference="m-1", address="ada@mail.example", contact_id="c-1", metadata={"a": "b"})
+    different = {
+        same,
+        _identity(reference="m-2", address="ada@mail.example"),
+        _identity(reference="m-1", address="bo@mail.example"),
+        _identity(reference="m-1"),
+        _identity(reference="m-1", contact_id="ada@mail.example"),
+        _identity(reference="m-1", channel=Channel.SMS),
+        _identity(reference="m-1", address="+4915112345678", channel=Channel.SMS),
+        _identity(address="ada@mail.example"),
+        _identity(address="ada@mail.example", campaign_id="m-1"),
+        _identity(address="ada@mail.example", campaign_id="m-2"),
+    }
+    assert len(different) == 10
+    assert _identity(address="ada@mail.example", campaign_id="m-1", list_id="x") in different
+
+
+@given(CONTENTS, CONTENTS)
+def test_identities_are_equal_exactly_for_the_same_thing_and_recipient(one: TokenContent, two: TokenContent) -> None:
+    def parts(content: TokenContent) -> tuple[object, ...]:
+        address = None if content.address is None else normalise_address(content.channel, content.address)
+        who = ("address", address) if address is not None else ("contact", content.contact_id or "")
+        return content.channel, content.reference, who
+
+    same = message_identity(one, normalise_address) == message_identity(two, normalise_address)
+    assert same == (parts(one) == parts(two))
+
+
+def test_a_destination_is_checked_once_for_a_batch_and_never_by_chance_of_the_cache() -> None:
+    for _ in range(2):  # a refusal is not remembered as a success
+        with pytest.raises(ContentRefused):
+            encode(CLICK, TokenContent(reference="r", destination="https://10.0.0.1/"))
+    assert token_content._host.cache_info().maxsize == 512
