@@ -239,7 +239,10 @@ def _unreadable(url: str, rules: LinkRules) -> Decision:
             return Decision(Action.REFUSED, Reason.NOT_ALLOWED)
     if at:
         return _left(Reason.USER_INFO, Caution.USER_INFO)
-    return _left(Reason.MALFORMED, Caution.MALFORMED_URL, *_cautions(url, host or "", rules))
+    # What nobody sees is often what makes it malformed.
+    unseen = (Caution.INVISIBLE_CHARACTERS, Caution.BIDI_CHARACTERS)
+    found = (caution for caution in _cautions(url, "", rules) if caution in unseen)
+    return _left(Reason.MALFORMED, Caution.MALFORMED_URL, *found)
 
 
 def _host_of(authority: str) -> str | None:
