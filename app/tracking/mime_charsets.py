@@ -26,18 +26,20 @@ _CODECS |= {  # names that are on the wire and unknown to Python
     "x_sjis": "shift_jis",
 }
 # What senders say, and what they mean in the order of trying. The Encoding Standard of the WHATWG, which readers
-# follow, also takes bytes 80 to 9F of ISO 8859 for typographic characters: a quote behind a URL is not part of it.
+# follow, does the same.
 _MEANT = {
     "big5": ("big5", "cp950", "big5hkscs"),
     "euc_kr": ("euc_kr", "cp949"),
     "gb2312": ("gb2312", "gbk", "gb18030"),
     "gbk": ("gbk", "gb18030"),
     "iso2022_jp": ("iso2022_jp", "iso2022_jp_1", "iso2022_jp_ext"),
-    "latin_1": ("cp1252", "latin_1"),
-    "iso8859_9": ("cp1254", "iso8859_9"),
-    "iso8859_11": ("cp874", "iso8859_11"),
+    "latin_1": ("latin_1", "cp1252"),
+    "iso8859_9": ("iso8859_9", "cp1254"),
+    "iso8859_11": ("iso8859_11", "cp874"),
     "shift_jis": ("shift_jis", "cp932"),
 }
+_WITH_CONTROLS = frozenset(("latin_1", "iso8859_9", "iso8859_11"))
+_CONTROLS = re.compile("[\x80-\x9f]")
 _UNDECLARED = frozenset(("", "ascii", "unknown_8bit", "x_unknown", "unknown"))
 _META = re.compile(rb"""<meta\s[^>]{0,200}?charset\s*=\s*["']?([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 _META_WITHIN = 1024  # bytes, where the HTML standard looks for it
@@ -62,14 +64,21 @@ def decode(data: bytes, charset: str, *, html: bool) -> tuple[str, str]:
         candidates = _MEANT.get(codec, (codec,))
     else:
         raise LeftAlone(MimeNote.CHARSET_UNKNOWN, "a charset nobody knows")
+    last_resort = None
     for candidate in candidates:
         chosen = _marked(data, candidate)
         try:
             text = data.decode(chosen)
-            if text.encode(chosen) == data:
-                return text, chosen
+            if text.encode(chosen) != data:
+                continue
         except UnicodeError:
             continue
+        # Bytes 80 to 9F of an ISO 8859 are typography by Windows: a quote behind a URL must not become part of it.
+        if chosen not in _WITH_CONTROLS or not _CONTROLS.search(text):
+            return text, chosen
+        last_resort = text, chosen
+    if last_resort:
+        return last_resort
     raise LeftAlone(MimeNote.CHARSET_NOT_REVERSIBLE, f"not clean {codec}")
 
 

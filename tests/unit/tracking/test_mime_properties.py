@@ -51,7 +51,8 @@ def bodies(draw: st.DrawFn, eol: bytes) -> Leaf:
     text = "".join(character for character in text if character.encode(charset).decode(charset) == character)
     text += draw(st.sampled_from(["", "\n", "x" * 1200]))
     text = re.sub("\r*\n", eol.decode(), text.replace("\r", ""))
-    if text.encode(charset).decode(charset) != text:  # two tildes or backslashes of a Japanese charset
+    # Two tildes or backslashes of a Japanese charset do not come back; controls of ISO 8859 are taken for cp1252.
+    if text.encode(charset).decode(charset) != text or re.search("[\x80-\x9f]", text):
         text = "plain"
     data = text.encode(charset)
     encoding = draw(st.sampled_from(["7bit", "8bit", "binary", "quoted-printable", "base64", "Base64"]))
