@@ -113,8 +113,8 @@ class TokenKeys:
         self._snapshot = _Snapshot()
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
-        self._looked_at: dict[str, float] = {}
-        """By brand of brands.yaml, when a token last had us look at the store."""
+        self._looked_for: dict[str, tuple[int, float]] = {}
+        """By brand of brands.yaml, the key number for which a token last had us look at the store, and when."""
         self._refresher = Refresher(self._try_refresh, refresh_seconds)
 
     def load(self) -> None:
@@ -146,7 +146,7 @@ class TokenKeys:
         """
         self._refresher.start()
         found, number = self._check(brand_id, purpose, token)
-        if found is Refusal.UNKNOWN_KEY and number == self._newest(brand_id) + 1 and self._look(brand_id):
+        if found is Refusal.UNKNOWN_KEY and number == self._newest(brand_id) + 1 and self._look(brand_id, number):
             found, _ = self._check(brand_id, purpose, token)
         return found
 
@@ -262,12 +262,14 @@ class TokenKeys:
             return Refusal.UNKNOWN_KEY, number
         return open_sealed(key, brand_id, purpose, sealed) or Refusal.NOT_OURS, number
 
-    def _look(self, brand_id: str) -> bool:
+    def _look(self, brand_id: str, number: int) -> bool:
         """Have the store asked now, and wait a moment for it; False when that is not worth it."""
         now = time.monotonic()
-        if now - self._looked_at.get(brand_id, float("-inf")) < _LOOK_SECONDS:
+        last_number, last_at = self._looked_for.get(brand_id, (0, 0.0))
+        # The number asked for only changes when the brand really has a new key.
+        if last_number == number and now - last_at < _LOOK_SECONDS:
             return False
-        self._looked_at[brand_id] = now
+        self._looked_for[brand_id] = (number, now)
         return self._refresher.ask(_WAIT_SECONDS)
 
     def _current(self, brand_id: str) -> TokenKey:
