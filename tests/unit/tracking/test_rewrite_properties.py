@@ -5,15 +5,20 @@ from __future__ import annotations
 import html as html_text
 import re
 from dataclasses import dataclass
+from html.parser import HTMLParser
+from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.lib.http_url import read_destination
 from app.tracking.findings import Findings
 from app.tracking.html_scan import UnparsableHtml
-from app.tracking.link_rules import LinkRules
+from app.tracking.link_reasons import Action
+from app.tracking.link_rules import LinkRules, decide
 from app.tracking.link_table import LinkTable
-from app.tracking.rewrite_html import plan_html
+from app.tracking.personal import fill
+from app.tracking.rewrite_html import plan_html, plan_html_or_keep
 from app.tracking.rewrite_text import plan_text
 from app.tracking.template import Template
 
@@ -158,3 +163,117 @@ def test_urls_between_words_are_all_found(urls: list[str]) -> None:
     table = LinkTable()
     plan_text("Go ".join(f"({url}), " for url in urls), table, LinkRules(), Findings())
     assert [link.destination for link in table.links] == list(dict.fromkeys(urls))
+
+
+# --- the whole way: html, table, redirect -------------------------------------------------------------------------
+
+
+class Reader(HTMLParser):
+    """The standard library's reader of HTML, which shares nothing with ours: the `href` of every link, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        first = next((value for name, value in attrs if name == "href"), None)
+        if tag in ("a", "area") and first is not None:
+            self.found.append(first)
+
+
+# What both readers read alike: the standard library's knows no title, no CDATA and no `<!-->`.
+PLAIN_PIECES = st.one_of(
+    anchors(),
+    st.text(st.characters(blacklist_characters="<{&", blacklist_categories=["Cs"]), max_size=20).map(Piece),
+    st.sampled_from(
+        [
+            "<!doctype html>\r\n",
+            "<!-- <a href='https://x.example'> -->",
+            '<!--[if mso]><a href="https://x.example"\'><![endif]-->',
+            "<style>a{}<a href='https://x.example'></style>",
+            "<script>'<a href=\"https://x.example\">'</script>",
+            "<p title='<a href=\"https://x.example\">'>",
+            "<table><tr><td>",
+            "</td></tr></table></a>",
+            "<br/>",
+            "&nbsp;&amp;\u00a0\r\n",
+            "<img src='https://x.example/a.png' alt='>'>",
+            "</body></html>",
+            "<body bgcolor=#fff>",
+        ]
+    ).map(Piece),
+)
+
+
+@given(st.lists(PLAIN_PIECES, max_size=12))
+def test_every_link_lands_where_another_reader_says_its_author_wanted(pieces: list[Piece]) -> None:
+    source = "".join(piece.source for piece in pieces)
+    template, table = plan(source)
+    wanted = [url.strip("\t\n\r ").translate({9: None, 10: None, 13: None}) for url in Reader(source).found]
+    redirects = [read_destination(link.destination).location for link in table.links]
+    assert all(location.isascii() and location.isprintable() and " " not in location for location in redirects)
+    for location, url in zip(redirects, wanted, strict=True):
+        if url.isascii() and " " not in url:
+            assert location == url
+        else:
+            host, landed = url.split("/")[2], location.split("/")[2]
+            assert landed == (host if host.isascii() else "xn--bcher-kva.example")
+            assert location.partition(landed)[2] == "".join(
+                char if "!" <= char <= "~" else quote(char) for char in url.partition(host)[2]
+            )
+    # And the reader of what was sent finds our links, one for one.
+    urls = {4 + index: f"https://t.example/c/{index}" for index in range(len(table.links))}
+    assert Reader(template.render(urls)).found == list(urls.values())
+
+
+OWN = LinkRules(own_hosts=frozenset({"t.example"}), vml=True, protocol_relative=True)
+
+
+def own(html: str) -> tuple[str, LinkTable]:
+    table = LinkTable()
+    template = plan_html(html, table, OWN, Findings(), header_pixel=True, footer_pixel=True)
+    kind = {0: "o", 1: "o", 2: "u"}
+    return template.render({slot: f"https://t.example/{kind.get(slot, 'c')}/{slot}" for slot in range(600)}), table
+
+
+@given(MARKUP | st.lists(PIECES, max_size=12).map(lambda pieces: "".join(piece.source for piece in pieces)))
+def test_rewriting_what_was_rewritten_changes_nothing(html: str) -> None:
+    try:
+        once, _ = own(html)
+    except UnparsableHtml:
+        return
+    twice, table = own(once)
+    assert twice == once
+    assert table.links == ()
+
+
+@given(MARKUP | st.text(max_size=40), st.booleans())
+def test_a_part_that_is_kept_changes_by_its_unsubscribe_link_only(html: str, vml: bool) -> None:
+    """`plan_html_or_keep` raises nothing but for half of a surrogate pair."""
+    html = html.encode("utf-8", "ignore").decode() + "<!-- {{unsubscribe_url}}"
+    table, findings = LinkTable(), Findings(everything=True)
+    rules = LinkRules(vml=vml)
+    template = plan_html_or_keep(html, table, rules, findings, header_pixel=True, footer_pixel=True)
+    if findings.notes:
+        assert template.render({2: "{{unsubscribe_url}}"}) == html
+        assert (table.links, findings.links) == ((), [])
+
+
+@given(
+    st.lists(
+        st.sampled_from([*SOUP, *LINKS, "{{ id }}", "{{", "//", "https://x.example/", "\u202e", "xn--"]), max_size=12
+    )
+)
+def test_every_decision_can_be_followed(pieces: list[str]) -> None:
+    """Whatever somebody writes into an href: what is tracked can be redirected to, what is not is the author's own."""
+    url = "".join(pieces)
+    rules = LinkRules(values=frozenset({"id"}), protocol_relative=True)
+    for value in (url, "https://x.example/" + url):
+        found = decide(value, rules)
+        if found.action is Action.TRACKED:
+            destination = fill(found.destination, {"id": "https://y.example/"}) if found.personal else found.destination
+            assert read_destination(destination).location
+        else:
+            assert (found.action, found.destination) == (Action.LEFT, "")

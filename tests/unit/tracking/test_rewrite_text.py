@@ -9,6 +9,8 @@ from app.tracking.findings import Findings
 from app.tracking.link_rules import LinkRules
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_text import plan_text
+from app.tracking.utm import UtmParameters
+from tests.unit.tracking.rewriting import rewritten
 
 
 def rewrite(text: str, *, track_clicks: bool = True) -> tuple[str, tuple[str, ...]]:
@@ -98,3 +100,55 @@ def test_lone_surrogate_is_refused() -> None:
     with pytest.raises(InvalidRequest) as error:
         rewrite("\udc00")
     assert error.value.code == "invalid_text"
+
+
+def test_a_placeholder_within_a_url_belongs_to_it() -> None:
+    text = "Go to https://x.example/o/{{ id }}/edit?a={{b}}, or (https://x.example/{{id}})."
+    found = rewritten(None, text, values=frozenset({"id", "b"}))
+    assert found.output == "Go to https://t.example/4, or (https://t.example/5)."
+    assert [(link.destination, link.personal) for link in found.links] == [
+        ("https://x.example/o/{{id}}/edit?a={{b}}", True),
+        ("https://x.example/{{id}}", True),
+    ]
+
+
+def test_a_placeholder_alone_is_a_link_when_it_is_called_one() -> None:
+    text = "Hello {{ name }}: {{ apply_url }} <{{link}}> {{url}}. {{ LinkedIn }} {{ other_link }} {{ unsubscribe_url }}"
+    values = frozenset({"name", "apply_url", "link", "url", "LinkedIn"})
+    found = rewritten(None, text, values=values)
+    assert found.output == (
+        "Hello {{ name }}: https://t.example/4 <https://t.example/5> https://t.example/6. {{ LinkedIn }} "
+        "{{ other_link }} https://t.example/2"
+    )
+    assert rewritten(None, text).output == text.replace("{{ unsubscribe_url }}", "https://t.example/2")
+
+
+def test_a_placeholder_alone_is_the_link_that_the_html_says_it_is() -> None:
+    found = rewritten('<a href="{{ shop }}">x</a>', "{{shop}} {{ town }}", values=frozenset({"shop", "town"}))
+    assert found.output == "https://t.example/4 {{ town }}"
+
+
+def test_a_placeholder_in_a_url_that_is_left_stays_with_it() -> None:
+    text = "shop://open?to={{ url }} https://{{url}}/x mailto:{{ url }} https://x.example/{{ url }}/{{ other }}"
+    assert rewritten(None, text, values=frozenset({"url"})).output == text
+
+
+def test_own_links_and_untracked_domains_are_left_in_text_too() -> None:
+    text = "https://t.example/4 https://open.example/x https://a:b@x.example/ https://x.example/\u200bz"
+    found = rewritten(None, text, untracked_domains=frozenset({"open.example"}))
+    assert found.output == text.replace("https://x.example/\u200bz", "https://t.example/4")
+    assert found.codes == ["user_info", "invisible_characters"]
+
+
+def test_campaign_parameters_keep_text_and_html_one_link() -> None:
+    utm = UtmParameters((("utm_source", "news"),))
+    found = rewritten('<a href="https://x.example/?a&amp;b">x</a>', "https://x.example/?a&b.", utm=utm)
+    assert found.output == "https://t.example/4."
+    assert found.destinations == ("https://x.example/?a&b&utm_source=news",)
+
+
+def test_a_url_with_letters_outside_ascii_ends_where_a_reader_sees_its_end() -> None:
+    text = "Mehr: https://bücher.example/straße?x=ä, 詳しくは https://例え.example/ページ。次へ"
+    found = rewritten(None, text)
+    assert found.output == "Mehr: https://t.example/4, 詳しくは https://t.example/5。次へ"
+    assert found.destinations == ("https://bücher.example/straße?x=ä", "https://例え.example/ページ")
