@@ -5,7 +5,7 @@ UV := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hash
       --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest clean
+.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest bench-links clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,13 +36,16 @@ lock: setup-dev ## Pin what requirements*.in ask for, with hashes; versions alre
 	$(UV) requirements-local.in -o requirements-local.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt
 
-bench: bench-front bench-ingest ## Run all benchmarks
+bench: bench-front bench-ingest bench-links ## Run all benchmarks
 
 bench-front: setup-dev ## Pixel and click against a plain Flask view that enqueues per hit
 	@$(BIN)/python -m benchmarks.front
 
 bench-ingest: setup-dev ## Journal to MongoDB, events per second by stage
 	@$(BIN)/python -m benchmarks.ingest
+
+bench-links: setup-dev ## Rewriting, blocks and batches of messages, through the whole front
+	@$(BIN)/python -m benchmarks.links
 
 clean: ## Remove .venv and caches; the data in ./var stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
