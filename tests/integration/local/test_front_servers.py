@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
 from app.lib.http_url import MAX_DESTINATION_LENGTH, MAX_LOCATION_LENGTH
-from local.binaries import nginx_binary, uwsgi_binary
-from local.environment import Ports, make_runtime_dir, process_environment, render_nginx
+from local.environment import Ports, make_runtime_dir, process_environment
 from local.ports import free_port
 from local.secret_files import make_secrets
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.integration.local.web_stack import ROOT, Answer, WebStack, until
 
 APPLICATION = """
 import json, os, pathlib, signal, time
@@ -51,7 +45,7 @@ def application(environ, start_response):
 
 @dataclass(frozen=True)
 class Front:
-    port: int
+    stack: WebStack
     folder: Path
     """Holds `hits`, one id per call of the application, and the logs."""
 
@@ -61,14 +55,8 @@ class Front:
         method: str = "GET",
         body: bytes | Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> tuple[int, dict[str, str], bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-        finally:
-            connection.close()
+    ) -> Answer:
+        return self.stack.request(path, method, body, headers)
 
     def shown(self, path: str, **options: object) -> dict[str, str]:
         status, _, body = self.request(path, **options)  # type: ignore[arg-type]
@@ -79,64 +67,30 @@ class Front:
         path = self.folder / "hits"
         return path.read_text().split() if path.exists() else []
 
-    def logs(self) -> str:
-        return "".join(path.read_text() for path in self.folder.glob("*.log"))
-
-
-def _until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp("front")
     (folder / "shown.py").write_text(APPLICATION)
     make_secrets(folder / "secrets", ROOT / "brands.yaml")
-    runtime = make_runtime_dir(folder)
     port = free_port()
     environment = process_environment(
         folder,
-        runtime,
+        make_runtime_dir(folder),
         Ports(nginx=port, flower=0, mongod=None, valkey=None),
         brands_file=ROOT / "brands.yaml",
         given={**os.environ, "TELLTALE_TRUSTED_PROXIES": "127.0.0.1", "PYTHONPATH": str(folder)},
     )
-    (folder / "nginx").mkdir()
-    render_nginx(environment, f"127.0.0.1:{port}")
     ini = (ROOT / "config" / "uwsgi.ini").read_text()
     ini = ini.replace("app.wsgi:application", "shown:application").replace("harakiri = 30", "harakiri = 2")
-    (folder / "uwsgi.ini").write_text(ini)
-    commands = {
-        "uwsgi": [str(uwsgi_binary()), "--ini", str(folder / "uwsgi.ini")],
-        "nginx": [str(nginx_binary()), "-p", f"{folder}/nginx", "-c", f"{folder}/nginx/nginx.conf", "-e", "stderr"],
-    }
-    processes = []
+    stack = WebStack(folder, environment, port, ini)
     try:
-        for name, command in commands.items():
-            with (folder / f"{name}.log").open("ab") as log:
-                processes.append(
-                    subprocess.Popen(
-                        command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-                    )
-                )
-        front = Front(port, folder)
-        _until(lambda: _answers(front))
-        yield front
+        stack.start_uwsgi()
+        stack.start_nginx()
+        stack.wait_until_it_answers()
+        yield Front(stack, folder)
     finally:
-        for process in reversed(processes):
-            process.send_signal(signal.SIGTERM)
-        for process in reversed(processes):
-            process.wait(20)
-
-
-def _answers(front: Front) -> bool:
-    try:
-        return front.request("/")[0] == 200
-    except OSError:
-        return False
+        stack.stop()
 
 
 def test_every_hit_has_an_id_of_time_and_chance_that_no_client_can_set(front: Front) -> None:
@@ -233,8 +187,8 @@ def test_no_log_names_a_path_or_an_address_not_even_of_a_request_that_hung(front
     headers = {"X-Forwarded-For": "203.0.113.77", "User-Agent": "marked-agent"}
     status, _, _ = front.request("/c/marked-code?hang", headers=headers)
     assert status == 502
-    _until(lambda: "HARAKIRI" in front.logs())
+    until(lambda: "HARAKIRI" in front.stack.logs())
     front.request("/c/marked-code", headers=headers)
-    logs = front.logs()
+    logs = front.stack.logs()
     for mark in ("marked-code", "203.0.113.77", "marked-agent", "hang"):
         assert mark not in logs
