@@ -23,6 +23,7 @@ from app.models.delivery import Endpoint
 from app.models.event import Event, EventKind
 from app.privacy.keyring import Keyring
 from app.privacy.recipients import Vault
+from app.privacy.rotation import Rotation, Stores
 from app.privacy.token_keys import TokenKeys
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
@@ -127,6 +128,18 @@ class Services:
     @cached_property
     def vault(self) -> Vault:
         return Vault(self.keyring, self.recipient_keys)
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        stores = Stores(
+            brand_keys=BrandKeys(self.database),
+            recipient_keys=self.recipient_keys,
+            blocks=self.blocks,
+            endpoints=self.endpoints,
+            messages=self.messages,
+            deliveries=self.deliveries,
+        )
+        return Rotation(self.settings.master_keys, self.keyring, self.vault, stores)
 
     @cached_property
     def store_id(self) -> str:

@@ -5,17 +5,21 @@ Sealed forms are in `envelope`, address normalisation in `hashes`; the store is 
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app.errors import StoreUnavailable
 from app.lib import clock
+from app.lib.log import WARNING, log_event
 from app.models.block import Channel
 from app.models.brand_key import BrandKey, KeyKind
 from app.privacy import hashes
@@ -49,10 +53,22 @@ class BrandKeyStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+_RENEW = timedelta(seconds=60)
+"""So long a key that another process made may go unnoticed: until then the one before it seals."""
+USED_FOR = timedelta(seconds=240)
+"""Nothing is sealed with keys that were read longer ago: an old key can be retired when nobody still seals with it."""
+_RETRY = timedelta(seconds=5)
+_log = logging.getLogger("telltale.privacy")
+
+
+@dataclass(slots=True)
 class _BrandKeys:
     """A brand's keys, unwrapped; only ever in this process's memory."""
 
+    turn: int
+    """Counts the readings, so that an older one that took longer does not replace a newer one."""
+    read_at: datetime
+    renew_at: datetime
     current: Sealer
     by_number: Mapping[int, Sealer]
     index_key: bytes
@@ -84,6 +100,7 @@ class Keyring:
         self._cache: dict[str, _BrandKeys] = {}
         self._cache_size = cache_size
         self._lock = threading.Lock()
+        self._turns = itertools.count()
         self._now = now
 
     def seal(self, brand_id: str, purpose: str, plaintext: bytes, *, bound_to: bytes = b"") -> bytes:
@@ -96,8 +113,7 @@ class Keyring:
             StoreUnavailable: the brand's keys are not cached and cannot be read.
             ConfigurationError: they are wrapped by a master key that is not configured.
         """
-        keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
-        return keys.current.seal(plaintext, context_of(brand_id, purpose) + bound_to)
+        return self._for_sealing(brand_id).current.seal(plaintext, context_of(brand_id, purpose) + bound_to)
 
     def open(self, brand_id: str, purpose: str, sealed: bytes, *, bound_to: bytes = b"") -> bytes:
         """What `seal` was given. Never makes keys.
@@ -148,25 +164,57 @@ class Keyring:
             raise SealBroken("sealed under a master key that is not configured")
         return sealer.open(sealed, context_of("batch", purpose))
 
+    def refresh(self, brand_id: str) -> int:
+        """Read the brand's keys now, making them if there are none. Answers the number of the one that seals.
+
+        Raises:
+            StoreUnavailable, ConfigurationError: as `seal`.
+        """
+        return max(self._load_or_create(brand_id).by_number)
+
+    def _for_sealing(self, brand_id: str) -> _BrandKeys:
+        keys = self._cache.get(brand_id)
+        if keys is None:
+            return self._load_or_create(brand_id)
+        now = self._now()
+        # A clock that was set back renews too. Threads that meet here may all read; it is once a minute and brand.
+        fresh = keys.read_at - _RETRY <= now < keys.read_at + USED_FOR
+        if fresh and now < keys.renew_at:
+            return keys
+        keys.renew_at = now + _RETRY
+        try:
+            return self._load_or_create(brand_id)
+        except StoreUnavailable as error:
+            if not fresh:
+                raise
+            log_event(_log, WARNING, "brand_keys_not_renewed", brand_id=brand_id, error=type(error).__name__)
+            return keys
+
     def _load_or_create(self, brand_id: str) -> _BrandKeys:
         keys = self._load(brand_id)
         if keys is not None:
             return keys
+        turn, read_at = next(self._turns), self._now()
         stored = [self._store.add(self._new_key(brand_id, kind)) for kind in _KINDS]
-        return self._remember(brand_id, stored)
+        return self._remember(brand_id, stored, turn, read_at)
 
     def _load(self, brand_id: str) -> _BrandKeys | None:
+        turn, read_at = next(self._turns), self._now()
         stored = self._store.find(brand_id)
         kinds = {key.kind for key in stored}
         # A process may have died between adding one kind and the other; `_load_or_create` then adds what is missing.
-        return self._remember(brand_id, stored) if kinds >= set(_KINDS) else None
+        return self._remember(brand_id, stored, turn, read_at) if kinds >= set(_KINDS) else None
 
-    def _remember(self, brand_id: str, stored: Sequence[BrandKey]) -> _BrandKeys:
+    def _remember(self, brand_id: str, stored: Sequence[BrandKey], turn: int, read_at: datetime) -> _BrandKeys:
         data = {key.number: key for key in stored if key.kind is KeyKind.DATA}
         index = next(key for key in stored if key.kind is KeyKind.INDEX)
         by_number = {number: Sealer(self._masters.unwrap(key), brand_header(number)) for number, key in data.items()}
-        keys = _BrandKeys(by_number[max(by_number)], by_number, self._masters.unwrap(index))
+        newest = by_number[max(by_number)]
+        keys = _BrandKeys(turn, read_at, read_at + _RENEW, newest, by_number, self._masters.unwrap(index))
         with self._lock:
+            known = self._cache.pop(brand_id, None)
+            if known is not None and known.turn > turn:
+                keys = known
             while len(self._cache) >= self._cache_size:
                 del self._cache[next(iter(self._cache))]
             self._cache[brand_id] = keys

@@ -23,6 +23,14 @@ class MemoryBrandKeys:
         with self._lock:
             return self._keys.setdefault((key.brand_id, key.kind, key.number), key)
 
+    def renew(self, old: BrandKey, new: BrandKey) -> bool:
+        place = (old.brand_id, old.kind, old.number)
+        with self._lock:
+            if self._keys.get(place) != old:
+                return False
+            self._keys[place] = new
+            return True
+
     def find_all(self, kind: KeyKind) -> Sequence[BrandKey]:
         with self._lock:
             return [key for key in self._keys.values() if key.kind is kind]

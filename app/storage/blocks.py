@@ -37,7 +37,7 @@ FIRST_KEY = 1
 class Blocks:
     """Shard key: `_id` (ranged): numbers of different brands interleave, look-ups are by range of `_id`."""
 
-    PURPOSE = "block"
+    purpose = "block"
     # What a rotation has still to seal anew.
     INDEXES = (IndexModel([("b", ASCENDING), ("kn", ASCENDING)], name="by_key"),)
 
@@ -102,7 +102,7 @@ class Blocks:
 
     def to_document(self, block: Block) -> Document:
         links = orjson.dumps([_stored(link) for link in block.links])
-        sealed = self._sealer.seal(block.brand_id, self.PURPOSE, links)
+        sealed = self._sealer.seal(block.brand_id, self.purpose, links)
         document: dict[str, Any] = {
             "_id": Int64(block.start),
             "end": Int64(block.end),
@@ -127,7 +127,7 @@ class Blocks:
         return document
 
     def from_document(self, document: Document) -> Block:
-        links = orjson.loads(self._sealer.open(document["b"], self.PURPOSE, bytes(document["links"])))
+        links = orjson.loads(self._sealer.open(document["b"], self.purpose, bytes(document["links"])))
         return Block(
             start=int(document["_id"]),
             count=document["n"],

@@ -1,4 +1,4 @@
-"""The collection `brand_keys`: wrapped keys, one small document each, a few per brand, never updated."""
+"""The collection `brand_keys`: wrapped keys, one small document each, a few per brand; only ever wrapped anew."""
 
 from __future__ import annotations
 
@@ -62,6 +62,19 @@ class BrandKeys:
         """
         with translated():
             return self._keys.delete_one({"_id": {"$eq": _row_id(brand_id, kind, number)}}).deleted_count == 1
+
+    def renew(self, old: BrandKey, new: BrandKey) -> bool:
+        """Put a key wrapped by another master key in place of its old form; False when that is not there any more.
+
+        Raises:
+            StoreUnavailable: MongoDB did not answer in time.
+        """
+        stored = {"_id": _row_id(old.brand_id, old.kind, old.number), "wrapped": old.wrapped}
+        with translated():
+            changed = self._keys.update_one(
+                stored, {"$set": {"wrapped": new.wrapped, "master_key_id": new.master_key_id}}
+            )
+        return changed.modified_count == 1
 
     def add(self, key: BrandKey) -> BrandKey:
         """Store the key unless its (brand, kind, number) is taken; return the stored one.

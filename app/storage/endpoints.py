@@ -6,26 +6,25 @@ URL and secrets are sealed; ids are `ep_…`, so they cannot meet an id of brand
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from bson import Binary
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.errors import Conflict
 from app.lib import ids
 from app.models.delivery import Endpoint, PayloadMode
-from app.storage.blocks import Sealer
+from app.models.sealed import SealedField
+from app.storage.blocks import FIRST_KEY, Sealer
 from app.storage.client import Document, translated
 
 ID_PREFIX = "ep_"
 MAX_PER_BRAND = 20
-_PURPOSE = "endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class Endpoints:
     """Every method raises `StoreUnavailable` when MongoDB does not answer in time."""
 
     COLLECTION = "endpoints"
+    purpose = "endpoint"
     INDEXES = (
         # `place` is 0…19: the index, not a count that two requests could read at once, is what bounds a brand.
         IndexModel([("brand_id", ASCENDING), ("place", ASCENDING)], name="by_brand", unique=True),
@@ -119,15 +119,43 @@ class Endpoints:
                 found.setdefault(document["brand_id"], []).append(_for_routing(document))
         return found
 
+    def older(self, brand_id: str, key_number: int, limit: int) -> list[SealedField]:
+        """At most `limit` endpoints that an older key of the brand than `key_number` seals."""
+        query = {"brand_id": {"$eq": brand_id}, "$or": [{"kn": {"$lt": key_number}}, {"kn": None}]}
+        with translated():
+            rows = list(self._endpoints.find(query, {"brand_id": 1, "sealed": 1, "kn": 1}).limit(limit))
+        return [
+            SealedField(row["_id"], row["brand_id"], bytes(row["sealed"]), row.get("kn", FIRST_KEY)) for row in rows
+        ]
+
+    def renew(self, fields: Sequence[tuple[SealedField, SealedField]]) -> int:
+        """Put newly sealed forms in place of (old form, new form); answers how many were still the old form."""
+        if not fields:
+            return 0
+        changes = [
+            UpdateOne({"_id": old.id, "sealed": old.sealed}, {"$set": {"sealed": new.sealed, "kn": new.key_number}})
+            for old, new in fields
+        ]
+        with translated():
+            return self._endpoints.bulk_write(changes, ordered=False).modified_count
+
+    def count_under(self, brand_id: str, key_number: int) -> int:
+        """How many endpoints one of the brand's keys seals."""
+        numbers = [key_number, None] if key_number == FIRST_KEY else [key_number]
+        with translated():
+            return self._endpoints.count_documents({"brand_id": {"$eq": brand_id}, "kn": {"$in": numbers}})
+
     def _to_document(self, endpoint: Endpoint, created_at: datetime) -> Document:
         secret = {
             "url": endpoint.url,
             "secrets": [base64.b64encode(key).decode("ascii") for key in endpoint.secrets],
         }
+        sealed = self._sealer.seal(endpoint.brand_id, self.purpose, orjson.dumps(secret))
         return {
             "_id": endpoint.id,
             "brand_id": endpoint.brand_id,
-            "sealed": Binary(self._sealer.seal(endpoint.brand_id, _PURPOSE, orjson.dumps(secret))),
+            "sealed": sealed,
+            "kn": self._sealer.number_of(sealed),
             "events": sorted(endpoint.events),
             "mode": endpoint.mode.value,
             "deadline_seconds": endpoint.deadline_seconds,
@@ -137,7 +165,7 @@ class Endpoints:
         }
 
     def _from_document(self, document: Document) -> StoredEndpoint:
-        opened = orjson.loads(self._sealer.open(document["brand_id"], _PURPOSE, bytes(document["sealed"])))
+        opened = orjson.loads(self._sealer.open(document["brand_id"], self.purpose, bytes(document["sealed"])))
         keys = tuple(base64.b64decode(key) for key in opened["secrets"])
         return StoredEndpoint(
             endpoint=_endpoint(document, url=opened["url"], secrets=keys),

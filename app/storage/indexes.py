@@ -10,6 +10,7 @@ from pymongo.database import Database
 from app.lib import ids
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
+from app.storage.blocks import Blocks
 from app.storage.brand_keys import BrandKeys
 from app.storage.client import Document, translated
 from app.storage.dead_letters import DeadLetters
@@ -21,6 +22,7 @@ from app.storage.messages import Messages
 from app.storage.recipient_keys import RecipientKeys
 
 INDEXES: dict[str, Sequence[IndexModel]] = {
+    "blocks": Blocks.INDEXES,
     "messages": Messages.INDEXES,
     "events": EventStore.INDEXES,
     "batches": Batches.INDEXES,

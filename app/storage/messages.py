@@ -16,17 +16,18 @@ from typing import Any, Protocol
 
 import orjson
 from bson import Int64
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import StoreUnavailable
 from app.models.block import Channel
 from app.models.message import Message, Recipient
+from app.models.sealed import SealedField
+from app.storage.blocks import FIRST_KEY
 from app.storage.client import Document, translated
 
 DUPLICATE_KEY = 11000
-_PURPOSE = "message"
 _OLD_STYLE = {"p": {"$exists": True}}
 
 
@@ -41,6 +42,7 @@ class Vault(Protocol):
 class Messages:
     """Shard key: `_id` (the message's number, ranged like `blocks`). Every method raises `StoreUnavailable`."""
 
+    purpose = "message"
     INDEXES = (
         IndexModel([("b", ASCENDING), ("h", ASCENDING), ("_id", DESCENDING)], name="by_recipient"),
         # What retention has still to strip; stripped and erased messages leave it.
@@ -129,6 +131,34 @@ class Messages:
                 break
         return stripped
 
+    def older(self, brand_id: str, key_number: int, limit: int) -> list[SealedField]:
+        """At most `limit` messages that a key of the brand seals and not yet the person's; whichever key it is."""
+        query = {"b": {"$eq": brand_id}, **_OLD_STYLE}
+        with translated():
+            rows = list(self._messages.find(query, {"b": 1, "h": 1, "p": 1}).limit(limit).hint("old_style"))
+        return [SealedField(row["_id"], row["b"], bytes(row["p"]), FIRST_KEY, row["h"]) for row in rows]
+
+    def renew(self, fields: Sequence[tuple[SealedField, SealedField]]) -> int:
+        """Put forms sealed with the person's key in place of old ones; answers how many were still the old form.
+
+        An erase that comes between reading and writing wins: it has removed the old form, so nothing matches.
+        """
+        if not fields:
+            return 0
+        changes = [
+            UpdateOne({"_id": old.id, "p": old.sealed}, {"$set": {"s": new.sealed}, "$unset": {"p": ""}})
+            for old, new in fields
+        ]
+        with translated():
+            return self._messages.bulk_write(changes, ordered=False).modified_count
+
+    def count_under(self, brand_id: str, key_number: int) -> int:
+        """How many messages a key of the brand seals: all of them with its first, before persons had keys."""
+        if key_number != FIRST_KEY:
+            return 0
+        with translated():
+            return self._messages.count_documents({"b": {"$eq": brand_id}, **_OLD_STYLE}, hint="old_style")
+
     def _to_documents(self, messages: Sequence[Message]) -> list[Document]:
         by_brand: dict[str, list[Message]] = defaultdict(list)
         for message in messages:
@@ -136,7 +166,7 @@ class Messages:
         documents: list[Document] = []
         for brand_id, of_brand in by_brand.items():
             items = [(message.address_hash, _personal(message)) for message in of_brand]
-            sealed = self._vault.seal_many(brand_id, _PURPOSE, items)
+            sealed = self._vault.seal_many(brand_id, self.purpose, items)
             documents += map(_document, of_brand, sealed)
         return documents
 
@@ -145,7 +175,8 @@ class Messages:
             document["_id"]: bytes(raw) for document in documents if (raw := document.get("s") or document.get("p"))
         }
         opened = self._vault.open_many(
-            _PURPOSE, [(document["b"], sealed[document["_id"]]) for document in documents if document["_id"] in sealed]
+            self.purpose,
+            [(document["b"], sealed[document["_id"]]) for document in documents if document["_id"] in sealed],
         )
         plain = dict(zip(sealed, opened, strict=True))
         found: list[Message] = []

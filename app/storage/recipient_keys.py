@@ -89,13 +89,13 @@ class RecipientKeys:
         with translated():
             return self._keys.delete_one(person).deleted_count == 1
 
-    def wrapped_before(self, brand_id: str, key_number: int, limit: int) -> list[RecipientKey]:
+    def older(self, brand_id: str, key_number: int, limit: int) -> list[RecipientKey]:
         """At most `limit` keys that an older key of the brand than `key_number` wraps."""
         older = {"b": {"$eq": brand_id}, "kn": {"$lt": key_number}}
         with translated():
             return [_key(row) for row in self._keys.find(older, _FIELDS).limit(limit)]
 
-    def rewrap(self, keys: Sequence[tuple[RecipientKey, RecipientKey]]) -> int:
+    def renew(self, keys: Sequence[tuple[RecipientKey, RecipientKey]]) -> int:
         """Put newly wrapped forms in place of (old form, new form); answers how many were still the old form."""
         if not keys:
             return 0
@@ -109,7 +109,7 @@ class RecipientKeys:
         with translated():
             return self._keys.bulk_write(changes, ordered=False).modified_count
 
-    def count(self, brand_id: str, key_number: int) -> int:
+    def count_under(self, brand_id: str, key_number: int) -> int:
         """How many persons' keys one of the brand's keys wraps."""
         query: dict[str, Any] = {"b": {"$eq": brand_id}, "kn": {"$eq": key_number}}
         with translated():
