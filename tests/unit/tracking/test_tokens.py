@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from app.models.block import Channel
 from app.privacy.hashes import normalise_address
-from app.tracking import token_content
 from app.tracking.token_content import MAX_CONTENT_BYTES, MAX_DESTINATION_BYTES, decode, encode
 from app.tracking.tokens import (
     MAX_TOKEN_CHARS,
@@ -463,10 +462,3 @@ def test_identities_are_equal_exactly_for_the_same_thing_and_recipient(one: Toke
 
     same = message_identity(one, normalise_address) == message_identity(two, normalise_address)
     assert same == (parts(one) == parts(two))
-
-
-def test_a_destination_is_checked_once_for_a_batch_and_never_by_chance_of_the_cache() -> None:
-    for _ in range(2):  # a refusal is not remembered as a success
-        with pytest.raises(ContentRefused):
-            encode(CLICK, TokenContent(reference="r", destination="https://10.0.0.1/"))
-    assert token_content._host.cache_info().maxsize == 512
