@@ -77,3 +77,13 @@ def test_removing_what_is_not_there_says_so_and_changes_nothing(store: Store) ->
     assert store.remove("acme", KeyKind.INDEX, 1) is False
     assert store.remove("nobody", KeyKind.TOKEN, 1) is False
     assert list(store.find_all(KeyKind.TOKEN)) == [key(kind=KeyKind.TOKEN)]
+
+
+def test_a_key_is_wrapped_anew_once_and_only_from_the_form_that_is_there(store: Store) -> None:
+    old, new, other = key(byte=1), key(byte=2), key(byte=3)
+    store.add(old)
+    store.add(key(number=2))
+    assert store.renew(old, new) is True
+    assert store.renew(old, other) is False
+    assert sorted(store.find("acme"), key=repr) == sorted([new, key(number=2)], key=repr)
+    assert store.renew(key("nobody"), key("nobody", byte=9)) is False

@@ -6,18 +6,20 @@ import dataclasses
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import ConfigurationError, PermanentError
+from app.errors import ConfigurationError, PermanentError, StoreUnavailable
 from app.lib import clock
 from app.models.block import Channel
 from app.models.brand_key import BrandKey, KeyKind
 from app.privacy import Keyring, SealBroken
 from app.privacy.envelope import context_of
 from app.privacy.key_wrap import MasterKeys
+from app.privacy.keyring import USED_FOR
 from app.privacy.memory import MemoryBrandKeys
 
 OLD = ("k1", bytes(range(32)))
@@ -248,6 +250,95 @@ def test_sealing_a_cached_brand_takes_a_few_microseconds(keyring: Keyring) -> No
             keyring.seal("acme", "message", TEXT)
         best = min(best, (time.perf_counter() - start) / 500)
     assert best < 6e-6, "measured 2.4 µs; twice that allows for a busy machine"
+
+
+class AwayStore(CountingStore):
+    """A store that can be away."""
+
+    away = False
+
+    def find(self, brand_id: str) -> Sequence[BrandKey]:
+        if self.away:
+            raise StoreUnavailable("away")
+        return super().find(brand_id)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def test_another_processs_new_key_seals_here_within_a_minute() -> None:
+    store, clock_ = AwayStore(), Clock()
+    keyring = Keyring([OLD], store, now=clock_)
+    keyring.seal("acme", "message", TEXT)
+    _rotate(store)
+    clock_.now += timedelta(seconds=59)
+    assert keyring.number_of(keyring.seal("acme", "message", TEXT)) == 1
+    clock_.now += timedelta(seconds=1)
+    assert keyring.number_of(keyring.seal("acme", "message", TEXT)) == 2
+    assert store.finds == 2
+
+
+def test_while_the_store_is_away_known_keys_seal_for_minutes_and_not_longer() -> None:
+    store, clock_ = AwayStore(), Clock()
+    keyring = Keyring([OLD], store, now=clock_)
+    sealed = keyring.seal("acme", "message", TEXT)
+    store.away = True
+    clock_.now += USED_FOR - timedelta(seconds=1)
+    assert keyring.number_of(keyring.seal("acme", "message", TEXT)) == 1
+    clock_.now += timedelta(seconds=1)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            keyring.seal("acme", "message", TEXT)
+    assert keyring.open("acme", "message", sealed) == TEXT, "what is there can be read as long as the process lives"
+    store.away = False
+    assert keyring.seal("acme", "message", TEXT)
+
+
+def test_an_absent_store_is_not_asked_at_every_seal() -> None:
+    store, clock_ = AwayStore(), Clock()
+    keyring = Keyring([OLD], store, now=clock_)
+    keyring.seal("acme", "message", TEXT)
+    clock_.now += timedelta(seconds=61)
+    store.finds, asked = 0, []
+    store.away = True
+    store_find = store.find
+    store.find = lambda brand_id: (asked.append(brand_id), store_find(brand_id))[1]  # type: ignore[method-assign]
+    for _ in range(100):
+        keyring.seal("acme", "message", TEXT)
+    assert asked == ["acme"]
+
+
+def test_a_clock_that_is_set_back_renews_the_keys() -> None:
+    store, clock_ = CountingStore(), Clock()
+    keyring = Keyring([OLD], store, now=clock_)
+    keyring.seal("acme", "message", TEXT)
+    _rotate(store)
+    clock_.now -= timedelta(days=1)
+    assert keyring.number_of(keyring.seal("acme", "message", TEXT)) == 2
+
+
+def test_a_slow_reading_does_not_replace_a_newer_one(store: CountingStore) -> None:
+    keyring = Keyring([OLD], store)
+    keyring.seal("acme", "message", TEXT)
+    before = store.find("acme")
+    turn = next(keyring._turns)
+    _rotate(store)
+    assert keyring.refresh("acme") == 2
+    keyring._remember("acme", before, turn, clock.now())
+    assert keyring.number_of(keyring.seal("acme", "message", TEXT)) == 2
+
+
+def test_a_value_bound_to_one_person_does_not_open_for_another(keyring: Keyring) -> None:
+    sealed = keyring.seal("acme", "recipient key", TEXT, bound_to=b"1" * 12)
+    assert keyring.open("acme", "recipient key", sealed, bound_to=b"1" * 12) == TEXT
+    for other in (b"", b"2" * 12):
+        with pytest.raises(SealBroken):
+            keyring.open("acme", "recipient key", sealed, bound_to=other)
 
 
 def _rotate(store: CountingStore) -> Keyring:
