@@ -65,7 +65,7 @@ def sealed_raw(raw: bytes, purpose: TokenPurpose = OPEN) -> str:
     return base64.urlsafe_b64encode(whole).decode().rstrip("=")
 
 
-_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cf"]), min_size=1, max_size=30)
+_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp", "Cf"]), min_size=1, max_size=15)
 _ABOUT = {
     "reference": _TEXT,
     "contact_id": st.none() | _TEXT,
