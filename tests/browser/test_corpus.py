@@ -18,6 +18,26 @@ def test_the_corpus_is_large_and_varied() -> None:
     assert sum(len(newsletter.content) for newsletter in NEWSLETTERS) < 1_500_000
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("<body>", '<body><img src="https://img.example/1.gif" style="display:block;width:1px;height:1px">'),
+        ("</body>", '<img src="https://img.example/1.gif" width="1" height="1"></body>'),
+        ("#222222", "#222223"),  # seen in the screenshot alone
+        ("<p>", "<p> \N{NO-BREAK SPACE}"),
+        ("</p><p>", " "),
+    ],
+)
+def test_the_comparison_sees_the_smallest_change(change: tuple[str, str], readers: dict[str, Reader]) -> None:
+    letter = "<!DOCTYPE html><style>p{color:#222222}</style><body><p>One</p><p>Two</p></body>"
+    for reader in readers.values():
+        before = reader.show(letter.encode(), "utf-8")
+        _assert_same_sight(before, reader.show(letter.encode(), "utf-8"))
+        changed = reader.show(letter.replace(*change).encode(), "utf-8")
+        with pytest.raises(AssertionError):
+            _assert_same_sight(before, changed)
+
+
 @pytest.mark.parametrize("newsletter", NEWSLETTERS, ids=lambda newsletter: newsletter.name)
 def test_rewriting_changes_neither_text_nor_layout_nor_destinations(
     newsletter: Newsletter, platform: Platform, readers: dict[str, Reader]
