@@ -71,7 +71,7 @@ class TokenKeyFile:
         if len(raw) > _MAX_BYTES or (self._path.read_bytes() == raw if there else not rows):
             return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A name of its own for each writer; one that was killed leaves it behind, and its pid's next owner replaces it.
+        # A name of its own for each writer. One that is killed here leaves a small file behind, which nobody reads.
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_native_id()}")
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -274,7 +274,7 @@ class TokenKeys:
 
     def _current(self, brand_id: str) -> TokenKey:
         if time.monotonic() - self._asked_at > _LOOK_SECONDS:
-            # A key that was rotated away must not seal for long, and retired soon after it must not seal at all.
+            # A key that was rotated away elsewhere, and perhaps retired since, must not seal for long.
             self._try_refresh()
         number = self._newest(brand_id)
         if not number:
