@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import base64
-import stat
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -16,84 +12,20 @@ from app.errors import ConfigurationError, StoreUnavailable
 from app.lib import clock
 from app.models.brand_key import BrandKey, KeyKind
 from app.privacy.key_wrap import MasterKeys
-from app.privacy.memory import MemoryBrandKeys
-from app.privacy.token_key_file import TokenKeyFile
 from app.privacy.token_keys import Refusal, TokenKeys
-from app.tracking.tokens import ContentRefused, TokenContent, TokenKey, TokenPurpose, open_token, seal_token
-
-OLD = ("k1", bytes(range(32)))
-NEW = ("k2", bytes(range(32, 64)))
-OPEN, CLICK = TokenPurpose.OPEN, TokenPurpose.CLICK
-CONTENT = TokenContent(reference="m-1", address="ada@mail.example")
-NEVER = 3600.0
-"""Seconds between regular looks at the store, where a test wants only those it causes."""
-
-
-class Store(MemoryBrandKeys):
-    """Counts looks, and can be away or stuck."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looks = 0
-        self.away = False
-        self.free = threading.Event()
-        self.free.set()
-
-    def find_all(self, kind: KeyKind) -> Sequence[BrandKey]:
-        self.looks += 1
-        assert self.free.wait(60)
-        if self.away:
-            raise StoreUnavailable("away")
-        return super().find_all(kind)
-
-    def add(self, key: BrandKey) -> BrandKey:
-        if self.away:
-            raise StoreUnavailable("away")
-        return super().add(key)
-
-
-Process = Callable[..., TokenKeys]
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store()
-
-
-@pytest.fixture
-def process(store: Store, tmp_path: Path) -> Iterator[Process]:
-    """Makes the keys of one more process of the deployment: loaded, and without regular looks unless told."""
-    made: list[TokenKeys] = []
-
-    def start(
-        *, masters: Sequence[tuple[str, bytes]] = (OLD,), file: Path | None = None, seconds: float = NEVER
-    ) -> TokenKeys:
-        keys = TokenKeys(masters, store, file, refresh_seconds=seconds)
-        made.append(keys)
-        keys.load()
-        return keys
-
-    yield start
-    store.free.set()
-    for keys in made:
-        keys.close()
-
-
-def token_of(keys: TokenKeys, brand_id: str = "alder", content: TokenContent = CONTENT) -> str:
-    return keys.seal_many(brand_id, OPEN, [content])[0]
-
-
-def settled(store: Store, *processes: TokenKeys) -> int:
-    """Looks at the store, once the threads of processes that have just started have had theirs."""
-    eventually(lambda: all(keys._refresher._ended for keys in processes))
-    return store.looks
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+from app.tracking.tokens import ContentRefused, TokenContent, TokenKey, open_token, seal_token
+from tests.unit.privacy.token_processes import (
+    CLICK,
+    CONTENT,
+    NEW,
+    OLD,
+    OPEN,
+    Process,
+    Store,
+    eventually,
+    settled,
+    token_of,
+)
 
 
 def test_a_brand_gets_its_key_when_it_first_mints_and_not_before(process: Process, store: Store) -> None:
@@ -262,82 +194,6 @@ def test_opening_does_not_wait_for_a_store_that_hangs(process: Process, store: S
     # One quarter of a second for the one look that is waited for; a minute is what each would take otherwise.
     assert done.wait(30)
     assert store.looks >= 2
-
-
-def test_a_process_that_starts_while_the_store_is_away_has_the_keys_of_the_file(
-    process: Process, store: Store, tmp_path: Path
-) -> None:
-    file = tmp_path / "keys" / "token_keys.json"
-    token = token_of(process(file=file))
-    secret = process().export("alder")[1]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    raw = file.read_bytes()
-    assert base64.b64encode(secret)[:20] not in raw
-    assert secret not in raw
-    store.away = True
-    restarted = process(file=file)
-    assert restarted.open("alder", OPEN, token) == CONTENT
-    assert token_of(restarted) == token
-    assert process().open("alder", OPEN, token) is None, "without the file it cannot know"
-    assert process(masters=[NEW], file=file).open("alder", OPEN, token) is None, "the file alone opens nothing"
-    assert [path.name for path in file.parent.iterdir()] == ["token_keys.json"]
-
-
-def test_a_retired_key_leaves_the_file_too(process: Process, store: Store, tmp_path: Path) -> None:
-    file = tmp_path / "token_keys.json"
-    keys, other = process(file=file), process(file=file, seconds=0.05)
-    old = token_of(keys)
-    keys.rotate("alder")
-    keys.retire("alder", 1)
-    eventually(lambda: other.check("alder", OPEN, old) is Refusal.UNKNOWN_KEY)
-    other.close()
-    keys.close()
-    store.away = True
-    assert process(file=file).open("alder", OPEN, old) is None
-
-
-def test_a_deployment_without_tokens_writes_no_file(process: Process, tmp_path: Path) -> None:
-    process(file=tmp_path / "keys" / "token_keys.json").refresh()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{}", b"\xff\xfe", b'{"version":2,"keys":[]}', b'{"version":1,"keys":[{"brand_id":"alder"}]}', b"[" * 9999],
-)
-def test_a_damaged_file_is_replaced_by_what_the_store_has(process: Process, tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "token_keys.json"
-    token = token_of(process(file=file))
-    good = file.read_bytes()
-    file.write_bytes(content)
-    assert process(file=file).open("alder", OPEN, token) == CONTENT
-    assert file.read_bytes() == good
-
-
-def test_a_file_that_cannot_be_written_or_read_stops_nothing(process: Process, tmp_path: Path) -> None:
-    file = tmp_path / "token_keys.json"
-    file.mkdir()
-    keys = process(file=file)
-    assert keys.open("alder", OPEN, token_of(keys)) == CONTENT
-
-
-def test_the_file_keeps_what_it_was_given(tmp_path: Path) -> None:
-    file = TokenKeyFile(tmp_path / "deep" / "keys.json")
-    assert file.read() == []
-    rows = [
-        BrandKey(
-            name, KeyKind.TOKEN, number, "k1", bytes([number]) * 92, datetime(2026, 1, 1, 1, 2, 3, 4000, tzinfo=UTC)
-        )
-        for name, number in (("alder", 1), ("alder", 2), ("birch", 1))
-    ]
-    file.write(list(reversed(rows)))
-    assert file.read() == rows
-    before = (tmp_path / "deep" / "keys.json").stat().st_ino
-    file.write(rows)
-    assert (tmp_path / "deep" / "keys.json").stat().st_ino == before, "nothing new, nothing written"
-    file.write([])
-    assert file.read() == []
 
 
 def test_one_brands_unusable_key_leaves_the_others_alone(process: Process, store: Store) -> None:
