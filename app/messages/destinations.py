@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from app.brands.brand import Brand, Utm
 from app.errors import InvalidRequest
+from app.lib.log import WARNING, log_event
 from app.models.block import Channel
 from app.tracking.findings import Findings
-from app.tracking.link_reasons import EXPLANATIONS
+from app.tracking.link_reasons import EXPLANATIONS, Caution
 from app.tracking.link_rules import LinkRules
 from app.tracking.utm import parameters_of
+
+_log = logging.getLogger("telltale.messages")
 
 
 def rules_of(
@@ -46,6 +51,13 @@ def rules_of(
         utm=parameters_of(utm or links.utm, about),
         values=values,
     )
+
+
+def log_unread(brand: Brand, findings: Findings) -> None:
+    """Log each part that is sent as it is because it has no sensible reading."""
+    for note in findings.notes:
+        if note.caution is Caution.UNPARSABLE_HTML:
+            log_event(_log, WARNING, "html_left_unmodified", brand_id=brand.id, line=note.line, column=note.column)
 
 
 def refuse_forbidden(findings: Findings) -> None:

@@ -16,7 +16,7 @@ import orjson
 
 from app.brands.brand import Brand
 from app.errors import InvalidRequest, TooLarge
-from app.messages.destinations import refuse_forbidden, rules_of
+from app.messages.destinations import log_unread, refuse_forbidden, rules_of
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link, Slot
 from app.models.message import Message, Recipient
 from app.tracking.codes import Codes
@@ -149,6 +149,7 @@ def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
     if draft.text is not None:
         text = plan_text(draft.text, table, rules, findings)
     refuse_forbidden(findings)
+    log_unread(brand, findings)
     host = brand.sms_host if draft.channel is Channel.SMS else brand.tracking_hosts[0]
     pixel = Slot.PIXEL_FOOTER if footer else Slot.PIXEL_HEADER if header else None
     planned = Plan(draft, brand, host, table.links, html, text, pixel, tuple(findings.warnings()))

@@ -23,6 +23,7 @@ _MARKUP_IN_URL = re.compile(r"<[A-Za-z/!]")
 # Outlook's own markup: a comment for everybody else.
 _CONDITIONAL = re.compile(r"<!--\[if [^\]<>]{1,100}\]>")
 _CONDITIONAL_END = "<![endif]-->"
+_OPTED_OUT = Decision(Action.LEFT, Reason.OPT_OUT)
 
 
 class _Link(NamedTuple):
@@ -44,10 +45,11 @@ class _Tag(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A tracked anchor."""
+    """An anchor that a shape may be the twin of."""
 
     at: int
-    slot: int
+    slot: int | None
+    """None: its author does not want it tracked."""
 
 
 class HtmlLinks:
@@ -88,7 +90,11 @@ class HtmlLinks:
             self._read_label(Token("", end, end), previous_end)
             self._close()
         for shape in self._shapes:
-            self._add(shape, self._slot_of_twin(shape))
+            slot = self._slot_of_twin(shape)
+            if slot is None:
+                self._findings.add(_OPTED_OUT, shape.url, shape.href.start)
+            else:
+                self._add(shape, slot)
 
     def _tag(self, tag: Token) -> None:
         found = self._read(tag)
@@ -103,6 +109,8 @@ class HtmlLinks:
         self._refuse_missing_quote(href)
         url = decode_attribute(href.value)
         decision = decide(url, self._rules, opted_out=found.opt_out is not None)
+        if self._rules.vml and found.opt_out is not None:
+            self._anchors.setdefault(decide(url, self._rules).destination, []).append(_Place(href.start, None))
         if decision.action is Action.TRACKED:
             self._open = _Link(decision, url, href)
             self._label, self._label_length = ([found.label], len(found.label))
@@ -220,8 +228,8 @@ class HtmlLinks:
         else:
             self._findings.add(decision, url, href.start)
 
-    def _slot_of_twin(self, shape: _Link) -> int:
-        """The next anchor with the same destination, else the one before it, else a link of its own."""
+    def _slot_of_twin(self, shape: _Link) -> int | None:
+        """That of the next anchor with the same destination, else of the one before it, else a link of its own."""
         decision = shape.decision
         twins = self._anchors.get(decision.destination)
         if not twins:

@@ -47,8 +47,10 @@ _WWW = re.compile(r"www\.", re.IGNORECASE)
 _MARK = re.compile(
     r"\{\{|%7[Bb]%7[Bb]|<%|\{%(?![0-9A-Fa-f]{2})|\{%[^{}]*%\}|\$\{[^{}]*\}|\*\|[^|]*\|\*|%%[A-Za-z_=][^%]*%%"
 )
-_BLANK = r"(?:[ \t]|%20|\+)*+"
-_ANY_PLACE = re.compile(rf"(?:\{{\{{|%7[Bb]%7[Bb]){_BLANK}({NAME}){_BLANK}(?:\}}\}}|%7[Dd]%7[Dd])")
+_BLANK = r"(?:[ \t\u00a0]|%20|\+)*+"
+_ANY_PLACE = re.compile(
+    rf"\{{\{{\{{{_BLANK}({NAME}){_BLANK}\}}\}}\}}|(?:\{{\{{|%7[Bb]%7[Bb]){_BLANK}({NAME}){_BLANK}(?:\}}\}}|%7[Dd]%7[Dd])"
+)
 
 _BLANKS = re.compile(r"\s")
 _INVISIBLE = re.compile(
@@ -179,14 +181,14 @@ def _not_web(url: str) -> Decision:
 
 def _with_places(url: str, rules: LinkRules) -> Decision:
     """Placeholders: ours to fill when each has a value, somebody else's otherwise."""
-    names = {place[1] for place in _ANY_PLACE.finditer(url)}
+    names = {_name(place) for place in _ANY_PLACE.finditer(url)}
     if "unsubscribe_url" in names:
         return Decision(Action.LEFT, Reason.UNSUBSCRIBE)
     if names & RESERVED_NAMES:
         return Decision(Action.LEFT, Reason.RESERVED)
     if not names or not names <= rules.values or _MARK.search(_ANY_PLACE.sub("", url)):
         return _left(Reason.PLACEHOLDER, Caution.FILLED_LATER)
-    template = _ANY_PLACE.sub(lambda place: "{{" + place[1] + "}}", url)
+    template = _ANY_PLACE.sub(lambda place: "{{" + _name(place) + "}}", url)
     if is_whole(template):
         # No campaign parameters: whether the URL is signed is not known until it is filled.
         return Decision(Action.TRACKED, Reason.PERSONAL, template, personal=True)
@@ -199,6 +201,10 @@ def _with_places(url: str, rules: LinkRules) -> Decision:
         return plain
     destination = template if rules.utm is None else _merged(template, rules.utm)
     return Decision(Action.TRACKED, Reason.PERSONAL, destination, personal=True, cautions=plain.cautions)
+
+
+def _name(place: re.Match[str]) -> str:
+    return place[1] or place[2]
 
 
 def _web(url: str, rules: LinkRules) -> Decision:

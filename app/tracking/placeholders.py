@@ -7,11 +7,12 @@ import re
 from app.models.block import Slot
 from app.tracking.template import Splice
 
-# Editors percent-encode braces and blanks in an href.
-_BLANK = r"(?:[ \t]|%20|\+)*+"
-_UNSUBSCRIBE = re.compile(rf"(?:\{{\{{|%7[Bb]%7[Bb]){_BLANK}unsubscribe_url{_BLANK}(?:\}}\}}|%7[Dd]%7[Dd])")
+# Editors percent-encode braces and blanks in an href, and make blanks that do not break.
+_BLANK = r"(?:[ \t\u00a0]|%20|\+|&nbsp;)*+"
+_NAME = rf"{_BLANK}unsubscribe_url{_BLANK}"
+_UNSUBSCRIBE = re.compile(rf"\{{\{{\{{{_NAME}\}}\}}\}}|(?:\{{\{{|%7[Bb]%7[Bb]){_NAME}(?:\}}\}}|%7[Dd]%7[Dd])")
 _SCHEMES = ("https://", "http://")
-_ALONE = re.compile(rf"\s*(?:https?://)?{_UNSUBSCRIBE.pattern}\s*", re.IGNORECASE)
+_ALONE = re.compile(rf"\s*(?:https?://)?(?:{_UNSUBSCRIBE.pattern})\s*", re.IGNORECASE)
 
 
 def unsubscribe_splices(content: str) -> list[Splice]:

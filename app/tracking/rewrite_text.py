@@ -74,7 +74,10 @@ def _lone_places(
         if decision.action is Action.TRACKED:
             slot = table.shared(decision.destination, personal=True)
             findings.add(decision, place[0], place.start(), slot)
-            yield Splice(place.start(), place.end(), (slot,))
+            start, end = place.span()
+            if text[start - 1 : start] == "{" and text[end : end + 1] == "}":  # {{{ name }}}: the same, not escaped
+                start, end = start - 1, end + 1
+            yield Splice(start, end, (slot,))
 
 
 def _length(url: str, before: str) -> int:

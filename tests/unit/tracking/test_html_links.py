@@ -70,6 +70,13 @@ def test_what_is_no_shape_in_a_conditional_comment_stays(html: str) -> None:
     assert (found.output, found.links) == (html, ())
 
 
+def test_a_shape_is_left_when_its_twin_is() -> None:
+    html = BUTTON.replace("@", URL).replace("<a ", '<a data-track="off" ') + BUTTON.replace("@", URL)
+    found = rewritten(html, vml=True)
+    assert found.output == BUTTON.replace("@", URL) + BUTTON.replace("@", "https://t.example/4")
+    assert [link.reason for link in found.findings.links].count(Reason.OPT_OUT) == 2
+
+
 def test_a_refused_shape_refuses_the_request() -> None:
     found = rewritten(
         "<!--[if mso]>\n<v:rect href='https://x.example'><![endif]-->", vml=True, allows=lambda host: False
@@ -232,6 +239,8 @@ def test_of_two_equal_attributes_the_first_counts() -> None:
         "%7B%7B+unsubscribe_url+%7D%7D",
         "http://{{unsubscribe_url}}",
         "HTTPS://%7B%7Bunsubscribe_url%7D%7D",
+        "{{{ unsubscribe_url }}}",
+        "{{\u00a0unsubscribe_url&nbsp;}}",
         "&#123;&#123;unsubscribe_url&rcub;&rcub;",
     ],
 )

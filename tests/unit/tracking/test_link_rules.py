@@ -428,6 +428,8 @@ def test_a_placeholder_without_a_value_is_left_and_reported(url: str) -> None:
         ("https://x.example/%7B%7B%20id%20%7D%7D", "https://x.example/{{id}}"),
         ("https://x.example?{{id}}", "https://x.example?{{id}}"),
         ("{{ url }}", "{{url}}"),
+        ("{{{ url }}}", "{{url}}"),
+        ("https://x.example/{{{id}}}/{{{{v}}}}", "https://x.example/{{id}}/{{{v}}}"),
     ],
 )
 def test_a_placeholder_with_a_value_is_a_personalised_link(url: str, template: str) -> None:

@@ -120,6 +120,8 @@ def test_a_placeholder_alone_is_a_link_when_it_is_called_one() -> None:
         "Hello {{ name }}: https://t.example/4 <https://t.example/5> https://t.example/6. {{ LinkedIn }} "
         "{{ other_link }} https://t.example/2"
     )
+    triple = rewritten(None, "{{{ url }}} https://x.example/{{{ url }}}/ {{{ unsubscribe_url }}}", values=values)
+    assert triple.output == "https://t.example/5 https://t.example/4 https://t.example/2"
     assert rewritten(None, text).output == text.replace("{{ unsubscribe_url }}", "https://t.example/2")
 
 
