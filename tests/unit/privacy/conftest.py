@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.privacy.token_keys import TokenKeys
-from tests.unit.privacy.token_processes import NEVER, OLD, Process, Store
+from tests.unit.privacy.token_processes import NEVER, OLD, Process, Store, eventually
 
 
 @pytest.fixture
@@ -27,6 +27,8 @@ def process(store: Store, tmp_path: Path) -> Iterator[Process]:
         keys = TokenKeys(masters, store, file, refresh_seconds=seconds)
         made.append(keys)
         keys.load()
+        # Its thread has had its first look, so that what a test counts are the looks that it causes.
+        eventually(lambda: keys._refresher._ended > 0)
         return keys
 
     yield start

@@ -51,12 +51,6 @@ def token_of(keys: TokenKeys, brand_id: str = "alder", content: TokenContent = C
     return keys.seal_many(brand_id, OPEN, [content])[0]
 
 
-def settled(store: Store, *processes: TokenKeys) -> int:
-    """Looks at the store, once the threads of processes that have just started have had theirs."""
-    eventually(lambda: all(keys._refresher._ended for keys in processes))
-    return store.looks
-
-
 def eventually(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not condition():
