@@ -1,4 +1,4 @@
-"""`flask keys …`: makes, lists and revokes the API keys of brands."""
+"""`flask keys …`: makes, lists and revokes the API keys of brands. Keys that encrypt are in `encryption_keys`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_NAME = 100
 
 @click.group("keys")
 def group() -> None:
-    """API keys: one brand each, with scopes."""
+    """API keys (create, list, revoke) and the keys that encrypt (status, rotate, rewrap, retire)."""
 
 
 @group.command("create")

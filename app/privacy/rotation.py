@@ -222,6 +222,10 @@ class Rotation:
         log_event(_log, INFO, "brand_keys_rewrapped", master_key_id=self._masters.newest, keys=changed)
         return changed
 
+    def brand_ids(self) -> list[str]:
+        """Brands that have keys, also those that are in brands.yaml no more."""
+        return sorted({key.brand_id for key in self._stores.brand_keys.find_all(KeyKind.DATA)})
+
     def status(self, brand_id: str) -> list[KeyUse]:
         """Every key of a brand, by kind and number, and how many documents need it.
 
