@@ -40,7 +40,7 @@ _log = logging.getLogger("telltale.privacy")
 
 _LOOK_SECONDS = 1.0
 """At most one look at the store for each brand in this time, whatever number of tokens asks for it."""
-_WAIT_SECONDS = 0.25
+_WAIT_SECONDS = 0.5
 """How long opening may wait for that look; a healthy store answers in a few milliseconds."""
 
 
@@ -141,7 +141,7 @@ class TokenKeys:
 
         From memory. One case looks at the store: a key number that would be the brand's next, which is what a token
         carries whose key was made in the last few seconds. That is at most one look a second and brand in this
-        process, waited for a quarter of a second, and not at all while the store does not answer: a flood of forged
+        process, waited for half a second, and not at all while the store does not answer: a flood of forged
         numbers costs next to nothing.
         """
         self._refresher.start()

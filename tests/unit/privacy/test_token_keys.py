@@ -189,7 +189,7 @@ def test_opening_does_not_wait_for_a_store_that_hangs(process: Process, store: S
         done.set()
 
     threading.Thread(target=use, daemon=True).start()
-    # One quarter of a second for the one look that is waited for; a minute is what each would take otherwise.
+    # Half a second for the one look that is waited for; a minute is what each would take otherwise.
     assert done.wait(30)
     assert store.looks >= 2
 
