@@ -9,16 +9,17 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC
-from typing import cast
+from typing import Any, cast
 
 import bson
 import bson.errors
 import redis
 from bson.codec_options import CodecOptions
 
-from app.errors import PermanentError
+from app.errors import PermanentError, StoreUnavailable
 from app.lib.log import WARNING, log_event
 from app.lib.outage import Outage
 from app.models.block import Block
@@ -46,7 +47,8 @@ class BlockCache:
         self._blocks = blocks
         self._cache = cache
         self._kept = kept
-        self._outage = Outage()
+        self._mongo_outage = Outage()
+        self._redis_outage = Outage()
         self._starts: list[int] = []
         self._by_start: OrderedDict[int, Block] = OrderedDict()
 
@@ -101,21 +103,18 @@ class BlockCache:
         return found
 
     def _bounds(self) -> range:
-        with self._outage.noticed():
+        with self._mongo_outage.noticed():
             return self._blocks.bounds()
 
     def _from_redis(self, numbers: list[int]) -> None:
-        try:
+        copies: list[Any] = []
+        with suppress(StoreUnavailable), self._redis_asked():
             with self._cache.pipeline(transaction=False) as pipe:
                 for number in numbers:
                     pipe.zrevrangebyscore(_STARTS, number, 0, start=0, num=1)
                 starts = {int(row[0]) for row in pipe.execute() if row}
             wanted = [start for start in starts if start not in self._by_start]
             copies = self._cache.mget([_block_key(start) for start in wanted]) if wanted else []
-        except redis.RedisError as error:
-            # MongoDB answers instead; the cache is an optimisation.
-            log_event(_log, WARNING, "block_cache_unavailable", error=type(error).__name__)
-            return
         for copy in copies:
             if copy is not None:
                 try:
@@ -125,21 +124,32 @@ class BlockCache:
                     log_event(_log, WARNING, "cached_block_unreadable", error=type(error).__name__)
 
     def _from_mongo(self, number: int) -> Block | None:
-        with self._outage.noticed():
+        with self._mongo_outage.noticed():
             document = self._blocks.find_document(number)
         if document is None:
             return None
         block = self._blocks.from_document(document)
         self._remember(block)
-        try:
-            with self._cache.pipeline(transaction=False) as pipe:
-                pipe.set(_block_key(block.start), bson.encode(document), ex=_BLOCK_SECONDS)
-                pipe.zadd(_STARTS, {str(block.start): block.start})
-                pipe.zremrangebyrank(_STARTS, 0, -_STARTS_KEPT - 1)
-                pipe.execute()
-        except redis.RedisError as error:
-            log_event(_log, WARNING, "block_cache_unavailable", error=type(error).__name__)
+        with suppress(StoreUnavailable), self._redis_asked(), self._cache.pipeline(transaction=False) as pipe:
+            pipe.set(_block_key(block.start), bson.encode(document), ex=_BLOCK_SECONDS)
+            pipe.zadd(_STARTS, {str(block.start): block.start})
+            pipe.zremrangebyrank(_STARTS, 0, -_STARTS_KEPT - 1)
+            pipe.execute()
         return block
+
+    @contextmanager
+    def _redis_asked(self) -> Iterator[None]:
+        """Ask Redis within this. Its absence is said here and suppressed by the caller: MongoDB answers instead.
+
+        Raises:
+            StoreUnavailable: it did not answer, now or a moment ago.
+        """
+        with self._redis_outage.noticed():
+            try:
+                yield
+            except redis.RedisError as error:
+                log_event(_log, WARNING, "block_cache_unavailable", error=type(error).__name__)
+                raise StoreUnavailable(type(error).__name__) from error
 
     def _remember(self, block: Block) -> None:
         if block.start in self._by_start:

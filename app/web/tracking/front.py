@@ -34,7 +34,6 @@ class Front:
         app: answers whatever is not tracking.
         journal: this process's own; opened after the fork.
         values: fills personalised links.
-        misses: who has to wait; a process has one.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class Front:
         values: ports.Values,
         unsubscribes: ports.Unsubscribes,
         count: ports.CountHit,
-        misses: Misses | None = None,
     ) -> None:
         self._app = app
         self._codes = codes
@@ -58,7 +56,7 @@ class Front:
         self._values = values
         self._unsubscribes = unsubscribes
         self._count = count
-        self._misses = misses or Misses()
+        self._misses = Misses()
         self._outage = Outage()
         self._records = Records(journal, tokens)
         self._targets = Targets()
@@ -115,11 +113,7 @@ class Front:
         except TooManyMisses as error:
             return self._limited(environ, start_response, "click", error.seconds)
         target = self._targets.location(brand, link.destination)
-        if target is None:
-            return self._blocked(environ, start_response, code, number, brand)
-        kept = self._records.keep(environ, HitKind.CLICK, code, number, brand)
-        self._count("click", "recorded" if kept else "dropped")
-        return answers.redirect(start_response, target)
+        return self._follow(environ, start_response, code, number, brand, target)
 
     def _personal_click(  # noqa: PLR0917  # what `_click` has found, handed on
         self,
@@ -151,8 +145,22 @@ class Front:
             except (LookupError, ValueError):
                 destination = None
         target = None if destination is None else read_location(brand, destination)
+        return self._follow(environ, start_response, code, number, brand, target)
+
+    def _follow(  # noqa: PLR0917  # by position: keywords cost on the hot path
+        self,
+        environ: Environ,
+        start_response: StartResponse,
+        code: str,
+        number: int,
+        brand: Brand,
+        target: str | None,
+    ) -> Iterable[bytes]:
+        """Record the click and lead on; where the brand does not allow it, a page, and the record says so too."""
         if target is None:
-            return self._blocked(environ, start_response, code, number, brand)
+            self._records.keep(environ, HitKind.CLICK, code, number, brand, {"blocked": "1"})
+            self._count("click", "blocked")
+            return answers.show(environ, start_response, "410 Gone", answers.BLOCKED)
         kept = self._records.keep(environ, HitKind.CLICK, code, number, brand)
         self._count("click", "recorded" if kept else "dropped")
         return answers.redirect(start_response, target)
@@ -218,14 +226,6 @@ class Front:
         if brand is None or number is None:
             return False
         return self._records.keep(environ, HitKind.UNSUBSCRIBE, code, number, brand, how_posted(form))
-
-    def _blocked(
-        self, environ: Environ, start_response: StartResponse, code: str, number: int, brand: Brand
-    ) -> Iterable[bytes]:
-        """The brand does not allow the destination any more: a page, and a record so that the brand hears of it."""
-        self._records.keep(environ, HitKind.CLICK, code, number, brand, {"blocked": "1"})
-        self._count("click", "blocked")
-        return answers.show(environ, start_response, "410 Gone", answers.BLOCKED)
 
     def _refuse(self, environ: Environ, start_response: StartResponse, kind: str, allow: str) -> Iterable[bytes]:
         self._count(kind, "not_allowed")

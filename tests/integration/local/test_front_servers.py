@@ -164,6 +164,26 @@ def test_the_longest_destination_arrives_whole(front: Front, length: int, method
     assert headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-None-Match": "*"},
+        {"If-None-Match": '"x", W/"y"'},
+        {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"If-Unmodified-Since": "Mon, 01 Jan 1990 00:00:00 GMT"},
+        {"If-Match": '"x"'},
+        {"Range": "bytes=0-0"},
+    ],
+)
+def test_no_condition_makes_another_answer_of_a_hit(front: Front, headers: dict[str, str]) -> None:
+    before = len(front.hits())
+    for path in ("/o/x.gif", "/c/x", "/u/x"):
+        status, answered, _ = front.request(path, headers=headers)
+        assert status == 200
+        assert not {"etag", "last-modified", "accept-ranges"} & answered.keys()
+    assert len(front.hits()) == before + 3
+
+
 @pytest.mark.parametrize("host", ["t.alder.example", "unknown.example", "127.0.0.1"])
 def test_what_apps_look_for_reaches_the_application_on_every_host(front: Front, host: str) -> None:
     for path in ("/.well-known/apple-app-site-association", "/.well-known/assetlinks.json"):

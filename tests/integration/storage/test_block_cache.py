@@ -20,6 +20,7 @@ from app.storage.brand_keys import BrandKeys
 from app.storage.client import connect_redis
 from app.tracking.codes import NUMBER_LIMIT
 from config.settings import Settings
+from local.ports import free_port
 
 
 class Finds(CommandListener):
@@ -84,6 +85,30 @@ def test_numbers_at_the_edges_and_in_gaps_are_answered_as_one_by_one(caches: tup
     inside = {1000, 1049, 2000, 2049}
     assert caches[0].find_many(numbers).keys() == inside
     assert {number for number in numbers if caches[1].find(number)} == inside
+
+
+def test_without_redis_mongodb_answers(settings: Settings, database: Database[dict[str, Any]]) -> None:
+    redis = connect_redis(f"redis://127.0.0.1:{free_port()}/0")
+    blocks = Blocks(database, Keyring(settings.master_keys, BrandKeys(database)))
+    cache = BlockCache(blocks, redis, kept=1)
+    for block in (_block(1000, 10), _block(2000, 10)):
+        blocks.insert(block)
+    for number in (1001, 2001, 1001, 2001):
+        found = cache.find(number)
+        assert found is not None
+        assert found.start <= number < found.end
+    redis.close()
+
+
+def test_what_is_tracked_and_what_is_personal_comes_back(
+    settings: Settings, caches: tuple[BlockCache, BlockCache], database: Database[dict[str, Any]]
+) -> None:
+    links = (Link("https://shop.alder.example/{{ id }}", "Shop", personal=True), Link("https://shop.alder.example/"))
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    block = Block(3000, 2, 6, "alder", Channel.SMS, links, at, "c", "l", "j", track_opens=False, track_clicks=False)
+    Blocks(database, Keyring(settings.master_keys, BrandKeys(database))).insert(block)
+    for cache in caches:  # from MongoDB, then from Redis
+        assert cache.find(3001) == block
 
 
 def test_without_any_block_nothing_is_found(settings: Settings, database: Database[dict[str, Any]]) -> None:
