@@ -135,14 +135,29 @@ def refusal_of_values(template: str, values: Mapping[str, str], rules: LinkRules
     except ValueError:
         return "has a value that changes where a personalised link leads"
     if is_whole(template):
-        if _MARK.search(url) or _decide(url, rules).action is not Action.TRACKED:
-            return "has a value that is no URL this brand may track"
-        return None
+        return None if _may_be_whole(url, rules) else "has a value that is no URL this brand may track"
+    # Encoded values are plain characters behind the host: the only thing that can go wrong is the length.
+    if len(url) > MAX_DESTINATION_LENGTH or not (url.isascii() or _is_readable(url)):
+        return "has values with which a personalised link is too long"
+    return None
+
+
+def _may_be_whole(url: str, rules: LinkRules) -> bool:
+    """Untracked domains too: the link is one for all recipients, so it cannot be left alone for a single one."""
+    if _MARK.search(url):
+        return False
+    found = _decide(url, rules)
+    if found.reason is Reason.UNTRACKED_DOMAIN:
+        return rules.allows(read_destination(url).host)
+    return found.action is Action.TRACKED
+
+
+def _is_readable(url: str) -> bool:
     try:
         read_destination(url)
     except ValueError:
-        return "has values with which a personalised link is no URL any more"
-    return None
+        return False
+    return True
 
 
 def _decide(url: str, rules: LinkRules) -> Decision:
@@ -269,12 +284,8 @@ def _is_address(authority: str) -> bool:
 def _merged(url: str, parameters: utm.UtmParameters) -> str:
     """Without the parameters when the URL would become too long to be followed."""
     merged = utm.merge(url, parameters)
-    if not url.isascii():
-        try:
-            read_destination(merged)
-        except ValueError:
-            return url
-    return merged if len(merged) <= MAX_DESTINATION_LENGTH else url
+    fits = len(merged) <= MAX_DESTINATION_LENGTH and (url.isascii() or _is_readable(merged))
+    return merged if fits else url
 
 
 def _covers(domains: frozenset[str], host: str) -> bool:

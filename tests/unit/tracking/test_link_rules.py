@@ -471,6 +471,9 @@ def test_values_are_asked_whether_they_may_fill_a_link() -> None:
     chosen = allow_list("x.example")
     assert refusal_of_values("https://x.example/{{id}}", {"id": "a/b?c#d"}, chosen) is None
     assert refusal_of_values("{{url}}", {"url": "https://x.example/a"}, chosen) is None
+    untracked = allow_list("x.example", untracked_domains=frozenset({"x.example", "y.example"}))
+    assert refusal_of_values("{{url}}", {"url": "https://x.example/a"}, untracked) is None
+    assert refusal_of_values("{{url}}", {"url": "https://y.example/a"}, untracked) is not None
     for template, values in (
         ("https://x.example/{{id}}", {}),
         ("https://x.example/{{id}}/x", {"id": ".."}),
