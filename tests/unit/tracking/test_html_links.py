@@ -132,52 +132,6 @@ def test_unreadable_html_leaves_the_links_of_other_parts_alone() -> None:
     assert table.shared("https://x.example/2") == 6
 
 
-# --- pixels -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "both", [{"header_pixel": True}, {"footer_pixel": True}, {"header_pixel": True, "footer_pixel": True}]
-)
-def test_what_was_rewritten_is_not_rewritten_again(both: dict[str, bool]) -> None:
-    html = '<html><body><p>x</p><a href="https://x.example/">a</a> <a href={{unsubscribe_url}}>b</a></body></html>'
-    once = rewritten(html, **both)
-    twice = rewritten(once.output, header_pixel=True, footer_pixel=True)
-    assert twice.output == once.output
-    assert twice.links == ()
-    assert {link.reason for link in twice.findings.links} == {Reason.OWN_HOST}
-
-
-@pytest.mark.parametrize(
-    ("image", "pixels"),
-    [
-        ('<img src="https://t.example/o/abc.gif">', 0),
-        ("<IMG alt='x' SRC = 'HTTPS://T.Example:8080/o/abc'/>", 0),
-        ("<img src=http://t.example./o/s/token>", 0),
-        ('<img src="https://other.example/o/abc.gif">', 1),
-        ('<img src="https://t.example/c/abc">', 1),
-        ('<img src="https://t.example.other.example/o/abc">', 1),
-        ('<img data-src="https://t.example/o/abc.gif">', 1),
-        ('<img src="x" src="https://t.example/o/abc.gif">', 1),
-        ('<!-- <img src="https://t.example/o/abc.gif"> -->', 1),
-        ('<a href="https://t.example/o/abc.gif">x</a>', 1),
-    ],
-)
-def test_a_pixel_that_is_there_is_the_only_one(image: str, pixels: int) -> None:
-    output = rewritten(f"<body>{image}</body>", footer_pixel=True).output
-    assert output.count('<img src="https://t.example/o/1.gif" width="1"') == pixels
-
-
-def test_the_pixel_takes_no_room() -> None:
-    output = rewritten("x", footer_pixel=True).output
-    style = re.search(r'style="([^"]*)"', output)
-    assert style is not None
-    declarations = dict(part.split(":") for part in style[1].split(";"))
-    assert declarations["position"] == "absolute"
-    assert declarations["width"] == declarations["height"] == "1px!important"
-    assert not {"display", "visibility", "opacity"} & set(declarations)
-    assert ' width="1" height="1" alt="" aria-hidden="true"' in output
-
-
 # --- links in other places ----------------------------------------------------------------------------------------
 
 
