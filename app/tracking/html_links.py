@@ -21,8 +21,9 @@ from app.tracking.template import Splice
 
 _MARKUP_IN_URL = re.compile(r"<[A-Za-z/!]")
 # Outlook's own markup: a comment for everybody else.
-_CONDITIONAL = re.compile(r"<!--\[if [^\]<>]{1,100}\]>")
+_CONDITIONAL = re.compile(r"<!--\[if [^\]<>]{1,100}\]>", re.IGNORECASE)
 _CONDITIONAL_END = "<![endif]-->"
+_SHAPE = re.compile("<v:", re.IGNORECASE)
 _OPTED_OUT = Decision(Action.LEFT, Reason.OPT_OUT)
 
 
@@ -136,8 +137,7 @@ class HtmlLinks:
                 label = label or decode_attribute(attribute.value)
             elif name == "data-track" and not said:
                 said = True
-                if decode_attribute(attribute.value).strip().lower() == "off":
-                    opt_out = attribute
+                opt_out = attribute if _is_off(attribute) else None
             elif name == "xlink:href":
                 drawn = drawn or attribute
         return _Tag(href, drawn, opt_out, label)
@@ -197,11 +197,12 @@ class HtmlLinks:
     def _conditional(self, comment: Token) -> None:
         """Shapes in a conditional comment. One that cannot be read stays as it is, like any other comment."""
         opening = _CONDITIONAL.match(self._html, comment.start, comment.end)
-        if opening is None or self._html.find("<v:", opening.end(), comment.end) < 0:
+        if opening is None or _SHAPE.search(self._html, opening.end(), comment.end) is None:
             return
-        if not self._html.endswith(_CONDITIONAL_END, opening.end(), comment.end):
+        end = comment.end - len(_CONDITIONAL_END)
+        if end < opening.end() or self._html[end : comment.end].lower() != _CONDITIONAL_END:
             return
-        inside = self._html[opening.end() : comment.end - len(_CONDITIONAL_END)]
+        inside = self._html[opening.end() : end]
         known = len(self._shapes)
         try:
             for tag in tokens(inside):
@@ -215,11 +216,17 @@ class HtmlLinks:
         Args:
             offset: where `html` begins in the document.
         """
-        href = next((attribute for attribute in attributes(html, tag) if attribute.name == "href"), None)
+        href = opt_out = None
+        for attribute in attributes(html, tag):
+            if attribute.name == "href":
+                href = href or attribute
+            elif attribute.name == "data-track":
+                opt_out = opt_out or attribute
         if href is None:
             return
         url = decode_attribute(href.value)
-        decision = decide(url, self._rules)
+        # The attribute stays here: a comment is kept byte for byte but for the links in it.
+        decision = decide(url, self._rules, opted_out=opt_out is not None and _is_off(opt_out))
         href = href._replace(
             start=href.start + offset, value_start=href.value_start + offset, value_end=href.value_end + offset
         )
@@ -240,3 +247,7 @@ class HtmlLinks:
 
 def _quoted(slot: int, href: Attribute) -> tuple[str | int, ...]:
     return (slot,) if href.quoted else ('"', slot, '"')
+
+
+def _is_off(attribute: Attribute) -> bool:
+    return decode_attribute(attribute.value).strip().lower() == "off"

@@ -38,6 +38,11 @@ def test_with_the_option_a_shape_leads_where_its_twin_leads() -> None:
     assert found.links == (Link("https://x.example/?a=1&b=2", "Go"),)
 
 
+def test_upper_case_makes_no_difference_to_a_shape() -> None:
+    html = "<!--[IF MSO | IE]><V:RECT HREF='@' data-track=on><![ENDIF]-->"
+    assert rewritten(html.replace("@", URL), vml=True).output == html.replace("@", "https://t.example/4")
+
+
 def test_each_shape_belongs_to_the_anchor_that_follows_it() -> None:
     html = BUTTON * 3 + "<!--[if mso]><v:rect href='@'></v:rect><![endif]-->"
     output = rewritten(html.replace("@", URL), vml=True).output
@@ -62,6 +67,7 @@ def test_shapes_without_an_anchor_share_a_link_of_their_own() -> None:
         "<!--[if mso]><v:rect data-href='https://x.example' href='mailto:a@x.example'><![endif]-->",
         "<!--[if mso]><v:rect href='https://t.example/4'><![endif]-->",
         "<!--[if mso]><style>v\\:* {behavior:url(#default#VML)} <v:rect href='https://x.example'></style><![endif]-->",
+        "<!--[if mso]><v:rect data-track='OFF' href='https://x.example'><![endif]-->",
         "<vx href='https://x.example'><!--[if mso]><v:rect><![endif]-->",
     ],
 )
