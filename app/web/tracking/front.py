@@ -98,8 +98,10 @@ class Front:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._refuse(environ, start_response, "click", "GET, HEAD")
         number = self._codes.decode(code)
-        if number is None and code.startswith(SEALED):
-            return self._sealed.click(environ, start_response, code[len(SEALED) :])
+        if number is None:
+            if code.startswith(SEALED):
+                return self._sealed.click(environ, start_response, code[len(SEALED) :])
+            code, number = self._without_full_stop(code)
         try:
             brand, block = self._find(environ, number)
             link = None if block is None or number is None else block.link_at(block.slot_of(number))
@@ -173,8 +175,10 @@ class Front:
         # Read to the end before anything else: an unread body breaks the connection to nginx.
         form = read_form(environ) if method == "POST" else b""
         number = self._codes.decode(code)
-        if number is None and code.startswith(SEALED):
-            return self._sealed.unsubscribe(environ, start_response, code[len(SEALED) :], form)
+        if number is None:
+            if code.startswith(SEALED):
+                return self._sealed.unsubscribe(environ, start_response, code[len(SEALED) :], form)
+            code, number = self._without_full_stop(code)
         try:
             brand, block = self._find(environ, number)
         except StoreUnavailable:
@@ -193,12 +197,15 @@ class Front:
         try:
             self._unsubscribes.apply(brand, block, block.message_of(number), clock.now_ms())
         except StoreUnavailable:
-            if kept:
-                # Ingest will do it from the journal; the caller is told to ask again, and may.
-                return self._unavailable(environ, start_response, "unsubscribe")
-            raise
+            # Ingest will do it from the journal; the caller is told to ask again, and may.
+            return self._unavailable(environ, start_response, "unsubscribe")
         self._count("unsubscribe", "recorded" if kept else "dropped")
         return answers.show(environ, start_response, "200 OK", answers.done_page(brand.page))
+
+    def _without_full_stop(self, code: str) -> tuple[str, int | None]:
+        """A code at the end of a sentence in an SMS, whose full stop the phone took for a part of the link."""
+        code = code.removesuffix(".")
+        return code, self._codes.decode(code)
 
     def _find(self, environ: Environ, number: int | None) -> tuple[Brand | None, Block | None]:
         """The host's brand, and the number's block when it belongs to that brand.

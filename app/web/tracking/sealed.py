@@ -74,11 +74,9 @@ class Sealed:
         try:
             self._unsubscribes.apply_token(brand, content, clock.now_ms())
         except StoreUnavailable:
-            if kept:
-                # Ingest will do it from the journal; the caller is told to ask again, and may.
-                self._count("unsubscribe", "unavailable")
-                return answers.unavailable(environ, start_response)
-            raise
+            # Ingest will do it from the journal; the caller is told to ask again, and may.
+            self._count("unsubscribe", "unavailable")
+            return answers.unavailable(environ, start_response)
         self._count("unsubscribe", "recorded" if kept else "dropped")
         return answers.show(environ, start_response, "200 OK", answers.done_page(brand.page))
 

@@ -31,7 +31,8 @@ def _neighbours(code: str) -> list[str]:
     found |= {code[:at] for at in range(len(code))} | {code[at:] for at in range(1, len(code))}
     found |= {code[:at] + code[at].swapcase() + code[at + 1 :] for at in range(len(code))}
     found |= {code.swapcase(), code.upper(), code.lower(), code[::-1], code * 2, f"s/{code}", f"{code}/", f"../{code}"}
-    return sorted(found - {code})
+    # A full stop behind it is let pass, see below.
+    return sorted(found - {code, f"{code}."})
 
 
 @pytest.mark.parametrize(("path", "slot"), [("/c/", 4), ("/u/", 2), ("/o/", 1)])
@@ -48,6 +49,14 @@ def test_every_slip_of_a_code_is_unknown_looks_the_same_and_stores_nothing(world
     assert status == ("200 OK" if path == "/o/" else "404 Not Found")
     assert {outcome for _, outcome in world.counted} <= {"unknown", "recorded"}
     assert _stored(world) == 0
+
+
+def test_the_full_stop_of_a_sentence_does_not_break_its_link(world: World) -> None:
+    assert world.hit(f"/c/{world.code(4)}.", host="T.ALDER.EXAMPLE.")[0] == "302 Found"
+    assert world.hit(f"/u/{world.code(2)}.")[0] == "200 OK"
+    assert [record.code for record in world.records()] == [world.code(4)]
+    for code in (f"{world.code(4)}..", f".{world.code(4)}", f"{world.code(4)},", "."):
+        assert world.hit(f"/c/{code}")[0] == "404 Not Found"
 
 
 def test_a_code_of_another_brand_and_one_of_nobody_get_the_same_answer(world: World) -> None:
