@@ -25,9 +25,10 @@ from app.models.message import Message, Recipient
 from app.privacy import Keyring
 from app.privacy.recipients import Vault
 from app.privacy.rotation import SETTLED_AFTER, KeyInUse, Rotation, Stores
+from app.storage.block_cache import BlockCache
 from app.storage.blocks import Blocks
 from app.storage.brand_keys import BrandKeys
-from app.storage.client import connect
+from app.storage.client import connect, connect_redis
 from app.storage.deliveries import Deliveries
 from app.storage.endpoints import Endpoints
 from app.storage.indexes import create_indexes
@@ -377,3 +378,23 @@ def test_a_brand_without_keys_gets_its_first(process: Process) -> None:
     assert process.rotation.rotate("new") == 1
     process.fill(0, brand_id="new")
     assert process.reads_all(0, brand_id="new")
+
+
+def test_a_copy_in_redis_that_a_retired_key_sealed_is_replaced(
+    process: Process, start: Callable[..., Process], database: Database[dict[str, Any]], redis_url: str
+) -> None:
+    cache = connect_redis(redis_url)
+    process.blocks.insert(_block(0, "alder"))
+    assert BlockCache(process.blocks, cache).find(3) == _block(0, "alder")
+    (copy,) = cache.mget(["telltale:block:0"])
+    process.rotation.rotate("alder")
+    process.rotation.rewrap("alder")
+    process.ahead = SETTLED_AFTER + timedelta(seconds=1)
+    process.rotation.retire("alder", 1)
+    late = start()
+    assert cache.get("telltale:block:0") == copy
+    assert BlockCache(late.blocks, cache).find(3) == _block(0, "alder")
+    assert cache.get("telltale:block:0") != copy
+    database["blocks"].delete_many({})
+    assert BlockCache(start().blocks, cache).find(3) == _block(0, "alder"), "the new copy opens"
+    cache.close()

@@ -1,4 +1,4 @@
-"""Every file of app/commands is a group of the command line, or a part of one, and the command line runs without the web."""
+"""Every file of app/commands is a group of the command line or a part of one; the command line runs without the web."""
 
 from __future__ import annotations
 
