@@ -13,10 +13,14 @@ from redis import Redis
 from app.brands import BrandRegistry, EndpointRules
 from app.broker import Broker
 from app.errors import BrokerUnavailable
+from app.ingest.attribute import Attribution
+from app.ingest.personal import PersonalData
 from app.ingest.pipeline import Pipeline
+from app.ingest.sealed import SealedHits
 from app.journal.writer import JournalWriter
 from app.lib import clock
 from app.lib.log import WARNING, log_event
+from app.messages.erasure import Erasure
 from app.messages.unsubscribe import Unsubscribes
 from app.models.block import Block
 from app.models.delivery import Endpoint
@@ -25,6 +29,7 @@ from app.privacy.keyring import Keyring
 from app.privacy.recipients import Vault
 from app.privacy.rotation import Rotation, Stores
 from app.privacy.token_keys import TokenKeys
+from app.privacy.token_messages import TokenMessages
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
 from app.storage.block_cache import BlockCache
@@ -34,6 +39,7 @@ from app.storage.client import Document, connect, connect_redis
 from app.storage.dead_letters import DeadLetters
 from app.storage.deliveries import Deliveries
 from app.storage.endpoints import Endpoints
+from app.storage.erasures import Erasures
 from app.storage.events import EventStore
 from app.storage.first_hints import FirstHints
 from app.storage.idempotency import Idempotency
@@ -202,6 +208,24 @@ class Services:
         return Unsubscribes(self.messages, self.suppressions, self.keyring)
 
     @cached_property
+    def erasures(self) -> Erasures:
+        return Erasures(self.database)
+
+    @cached_property
+    def erasure(self) -> Erasure:
+        return Erasure(
+            keys=self.recipient_keys,
+            messages=self.messages,
+            events=self.events,
+            erasures=self.erasures,
+            suppressions=self.suppressions,
+        )
+
+    @cached_property
+    def _sealed_hits(self) -> SealedHits:
+        return SealedHits(self.token_keys, TokenMessages(self.keyring), self.messages)
+
+    @cached_property
     def journal(self) -> JournalWriter:
         """This process's own segment."""
         return JournalWriter(
@@ -214,9 +238,16 @@ class Services:
     @cached_property
     def ingest(self) -> Pipeline:
         return Pipeline(
-            codes=self.codes,
-            blocks=self.block_cache,
-            brands=self.brands,
+            attribution=Attribution(
+                codes=self.codes,
+                blocks=self.block_cache,
+                brands=self.brands,
+                sealed=self._sealed_hits,
+                erasures=self.erasures,
+            ),
+            personal=PersonalData(
+                tokens=self.token_keys, sealed=self._sealed_hits, messages=self.messages, vault=self.vault
+            ),
             events=EventStore(self.bulk_database),
             hints=FirstHints(self.cache, self.store_id),
             unsubscribes=self.unsubscribes,

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
 from app.journal.shipper_status import read_shipper_status
 from app.lib import clock
@@ -62,21 +66,35 @@ def check_numbers() -> None:
 
 @periodic(TaskName.EXPIRE_DATA)
 def expire_data() -> None:
-    """Delete events past their brand's retention: a chunk of each brand in turn, so that none waits for another."""
+    """Delete events and the personal part of messages past their brand's retention: a chunk of each brand and kind in
+    turn, so that none waits for another."""
     until = time.monotonic() + WORK_SECONDS
-    events, now = services().events, clock.now()
-    limits = {
-        brand.id: now - timedelta(days=max(days for _, days in brand.retention.events))
-        for brand in services().brands.all()
-    }
-    deleted = dict.fromkeys(limits, 0)
-    waiting = list(limits)
+    waiting = deque(_expiries(clock.now()))
+    done: Counter[tuple[str, str]] = Counter()
     while waiting and time.monotonic() < until:
-        brand_id = waiting.pop(0)
-        number = events.delete_recorded_before(brand_id, int(limits[brand_id].timestamp() * 1000), _EXPIRE_CHUNK)
-        deleted[brand_id] += number
+        expiry = waiting.popleft()
+        number = expiry.run(_EXPIRE_CHUNK)
+        done[expiry.brand_id, expiry.what] += number
         if number == _EXPIRE_CHUNK:
-            waiting.append(brand_id)
-    for brand_id, number in deleted.items():
+            waiting.append(expiry)
+    for (brand_id, what), number in done.items():
         if number:
-            log_event(log, INFO, "events_expired", brand=brand_id, events=number)
+            log_event(log, INFO, "data_expired", brand=brand_id, what=what, number=number)
+
+
+class _Expiry(NamedTuple):
+    """One kind of data of one brand; `run` deals with at most so many and answers how many there were."""
+
+    brand_id: str
+    what: str
+    run: Callable[[int], int]
+
+
+def _expiries(now: datetime) -> Iterator[_Expiry]:
+    events, messages = services().events, services().messages
+    for brand in services().brands.all():
+        before = now - timedelta(days=brand.retention.message_days)
+        yield _Expiry(brand.id, "messages", partial(messages.strip_older_than, brand.id, before))
+        for kind, days in brand.retention.events:
+            before_ms = int((now - timedelta(days=days)).timestamp() * 1000)
+            yield _Expiry(brand.id, kind.value, partial(events.delete_recorded_before, brand.id, kind, before_ms))

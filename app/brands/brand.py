@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.lib.http_url import is_public_domain, is_same_or_subdomain
+from app.lib.http_url import covers, is_public_domain
 from app.models.block import Channel
 from app.models.delivery import Endpoint
 from app.models.event import EventKind
@@ -38,7 +38,7 @@ class Utm:
 class LinkPolicy:
     """What happens to the links of a brand's messages."""
 
-    untracked_domains: tuple[str, ...] = ()
+    untracked_domains: frozenset[str] = frozenset()
     """Links to these (and below them) stay as they are: domains that open an app, for instance. A-labels."""
     protocol_relative: Literal["leave", "https"] = "leave"
     """`//host/path` stays as it is, or is tracked as https."""
@@ -47,7 +47,7 @@ class LinkPolicy:
     utm: Utm | None = None
     erased: ErasedLinkPolicy = "destination"
     """Where a personalised link leads once its person is erased: what is left without the values, or a page."""
-    blocked_domains: tuple[str, ...] = ()
+    blocked_domains: frozenset[str] = frozenset()
     """Links to these (and below them) are refused at creation and answered with 410 afterwards. A-labels."""
 
 
@@ -119,8 +119,6 @@ class Brand:
 
         A brand's own tracking hosts are never allowed: a tracked link to a tracked link can be a loop.
         """
-        if host in self.tracking_hosts or any(is_same_or_subdomain(host, name) for name in self.links.blocked_domains):
+        if host in self.tracking_hosts or covers(self.links.blocked_domains, host):
             return False
-        if not self.destinations:
-            return is_public_domain(host)
-        return any(is_same_or_subdomain(host, domain) for domain in self.destinations)
+        return covers(self.destinations, host) if self.destinations else is_public_domain(host)

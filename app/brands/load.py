@@ -144,12 +144,12 @@ def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
 
 def _links(schema: LinksSchema) -> LinkPolicy:
     return LinkPolicy(
-        untracked_domains=schema.untracked_domains,
+        untracked_domains=frozenset(schema.untracked_domains),
         protocol_relative=schema.protocol_relative,
         vml=schema.vml,
         utm=None if schema.utm is None else utm_of(schema.utm),
         erased=schema.erased,
-        blocked_domains=schema.blocked_domains,
+        blocked_domains=frozenset(schema.blocked_domains),
     )
 
 

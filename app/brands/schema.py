@@ -103,7 +103,12 @@ def _metadata_key(text: str) -> str:
     return text
 
 
-def _utm_value(text: str) -> str:
+def check_utm_value(text: str) -> str:
+    """A UTM value with its fields in braces.
+
+    Raises:
+        ValueError: one sentence.
+    """
     if not _UTM_VALUE.fullmatch(text):
         raise ValueError("must be 1 to 200 characters without blanks, quotes or angle brackets")
     unknown = set(_UTM_FIELD.findall(text)) - UTM_FIELDS
@@ -158,7 +163,7 @@ class TrackingSchema(_Strict):
     clicks: bool = True
 
 
-UtmValue = Annotated[str, AfterValidator(_utm_value)]
+UtmValue = Annotated[str, AfterValidator(check_utm_value)]
 
 
 class UtmSchema(_Strict):
@@ -199,8 +204,16 @@ class AppLinksSchema(_Strict):
     android: Annotated[tuple[AndroidAppSchema, ...], Field(max_length=20)] = ()
 
 
+def _word(text: str) -> str:
+    if not any(char.isalnum() for char in text):
+        raise ValueError("must have a letter or a digit")
+    return text
+
+
 class SmsSchema(_Strict):
-    stop_words: Annotated[tuple[Annotated[Line, Field(max_length=40)], ...], Field(max_length=50)] = ()
+    stop_words: Annotated[
+        tuple[Annotated[Line, Field(max_length=40), AfterValidator(_word)], ...], Field(max_length=50)
+    ] = ()
 
 
 Days = Annotated[int, Field(ge=1, le=3650)]

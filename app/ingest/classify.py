@@ -20,9 +20,12 @@ RULES_VERSION = "1"
 USER_AGENT_CHARS = 1024
 """A user agent is cut to this before anything is matched against it."""
 
+BLOCKED = "destination_blocked"
+"""The link's destination was refused when it was clicked: the person saw a page of ours and got no further."""
 REASONS = frozenset(
     {
         "ok",
+        BLOCKED,
         "method_head",
         "prefetch",
         "ua_empty",

@@ -11,34 +11,22 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
 from app.brands import Brand
 from app.ingest import ports
-from app.ingest.classify import RULES_VERSION, judge
+from app.ingest.attribute import Attribution, Hit
+from app.ingest.classify import BLOCKED, RULES_VERSION, judge
 from app.ingest.enrich import kept_address, kept_user_agent
+from app.ingest.personal import PersonalData
 from app.lib import clock, ids
 from app.models import record_line
-from app.models.block import FIRST_LINK_SLOT, Block, Slot
+from app.models.block import Block
 from app.models.count import CountKey
 from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
-from app.models.record import HitKind, Record
-from app.tracking.codes import Codes
+from app.models.record import Record
+from app.tracking.codes import TOKEN_NUMBERS
 
 _DAY_MS = 86_400_000
-# As plain integers: members of an IntEnum cost a look-up at every comparison.
-_LAST_PIXEL, _UNSUBSCRIBE = int(Slot.PIXEL_FOOTER), int(Slot.UNSUBSCRIBE)
-
-
-class Hit(NamedTuple):
-    """A record, and what it was found to belong to."""
-
-    record: Record
-    brand: Brand
-    block: Block
-    message: int
-    slot: int
-    kind: EventKind
 
 
 @dataclass(slots=True)
@@ -53,7 +41,8 @@ class Batch:
     blocks: dict[int, Block] = field(default_factory=dict)
     """By start."""
     dropped: Counter[str] = field(default_factory=Counter)
-    """Reason (`broken`, `unknown_code`, `unknown_block`, `foreign_host`, `wrong_purpose`) → records without event."""
+    """Reason (`broken`, `unknown_code`, `unknown_block`, `unknown_token`, `foreign_host`, `wrong_purpose`, `untracked`,
+    `erased`) → records without event."""
     endpoints: set[ports.EndpointRef] = field(default_factory=set)
     """Who has deliveries waiting now."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,9 +55,8 @@ class Pipeline:
     def __init__(
         self,
         *,
-        codes: Codes,
-        blocks: ports.BlockFinder,
-        brands: ports.Brands,
+        attribution: Attribution,
+        personal: PersonalData,
         events: ports.Events,
         hints: ports.Hints,
         unsubscribes: ports.Unsubscribes,
@@ -76,9 +64,8 @@ class Pipeline:
         counts: ports.Counts,
         dead_letters: ports.DeadLetters,
     ) -> None:
-        self._codes = codes
-        self._blocks = blocks
-        self._brands = brands
+        self._attribution = attribution
+        self._personal = personal
         self._events = events
         self._hints = hints
         self._unsubscribes = unsubscribes
@@ -90,6 +77,7 @@ class Pipeline:
             self.attribute,
             self.suppress,
             self.classify,
+            self.seal,
             self.store,
             self.tell,
             self.mark,
@@ -122,46 +110,27 @@ class Pipeline:
 
     def attribute(self, batch: Batch) -> None:
         """Records to hits: which brand, block, message and slot. What belongs to nobody is dropped by reason."""
-        numbers = self._numbers(batch.records)
-        blocks = self._blocks.find_many({number for number in numbers if number is not None})
-        brands: dict[str, Brand | None] = {}
-        for record, number in zip(batch.records, numbers, strict=True):
-            if number is None:
-                batch.dropped["unknown_code"] += 1
-                continue
-            block = blocks.get(number)
-            if block is None:
-                batch.dropped["unknown_block"] += 1
-                continue
-            if record.host not in brands:
-                brands[record.host] = self._brands.by_host(record.host)
-            brand = brands[record.host]
-            if brand is None or brand.id != block.brand_id:
-                batch.dropped["foreign_host"] += 1
-                continue
-            slot = block.slot_of(number)
-            kind = _kind_of(record, slot)
-            if kind is None:
-                batch.dropped["wrong_purpose"] += 1
-                continue
-            batch.hits.append(Hit(record, brand, block, number - slot, slot, kind))
-            batch.blocks[block.start] = block
-
-    def _numbers(self, records: list[Record]) -> list[int | None]:
-        """The front writes down what it has decoded; whoever else writes a journal need not."""
-        undecoded = iter(self._codes.decode_many([record.code for record in records if record.number is None]))
-        return [next(undecoded) if record.number is None else record.number for record in records]
+        batch.hits, dropped = self._attribution.run(batch.records)
+        batch.dropped += dropped
+        batch.blocks = {hit.block.start: hit.block for hit in batch.hits}
 
     def suppress(self, batch: Batch) -> None:
         """Unsubscribes take effect, whether or not the front could reach MongoDB when it answered."""
         for hit in batch.hits:
-            if hit.kind is EventKind.UNSUBSCRIBED:
+            if hit.kind is not EventKind.UNSUBSCRIBED:
+                continue
+            if hit.content is not None:
+                self._unsubscribes.apply_token(hit.brand, hit.content, hit.record.at_ms)
+            else:
                 self._unsubscribes.apply(hit.brand, hit.block, hit.message, hit.record.at_ms)
 
     def classify(self, batch: Batch) -> None:
         """Hits to events, with verdict and reasons, and with what the brand's policy lets us keep of the client."""
         recorded_ms = clock.now_ms()
-        for record, brand, block, message, slot, kind in batch.hits:
+        for record, brand, block, message, slot, kind, content in batch.hits:
+            judgement = judge(record, kind)
+            if "blocked" in record.headers:
+                judgement = Judgement(judgement.verdict, False, (*judgement.reasons, BLOCKED))
             batch.events.append(
                 Event(
                     record.id,
@@ -172,7 +141,7 @@ class Pipeline:
                     slot,
                     record.at_ms,
                     recorded_ms,
-                    judge(record, kind),
+                    judgement,
                     False,
                     RULES_VERSION,
                     block.campaign_id,
@@ -180,15 +149,24 @@ class Pipeline:
                     "" if brand.client_address_policy == "none" else kept_address(record.client),
                     record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
                     record.query,
+                    (content.destination or "") if content is not None else "",
                 )
             )
+
+    def seal(self, batch: Batch) -> None:
+        """Messages of sealed tokens are registered, and what is personal of a hit is sealed for its recipient."""
+        if batch.hits:
+            batch.events = self._personal.keep(batch.hits, batch.events)
 
     def store(self, batch: Batch) -> None:
         """Guess which events are first, let MongoDB's unique index decide, and look where the guess was to wait."""
         if not batch.events:
             return
         pairs = {(event.message, event.kind) for event in batch.events if event.judgement.counted}
-        known, free = self._hints.claim(list(pairs))
+        # Numbers of sealed tokens lie far apart, a page of hints for each: MongoDB is asked instead.
+        unhinted = {pair for pair in pairs if pair[0] >= TOKEN_NUMBERS}
+        known, free = self._hints.claim(list(pairs - unhinted))
+        free |= unhinted
         guessed: list[Event] = []
         for event in batch.events:
             pair = (event.message, event.kind)
@@ -201,7 +179,7 @@ class Pipeline:
         if unsure := pairs - certain:
             batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)
             certain |= confirmed
-        self._hints.remember(certain - known)
+        self._hints.remember(certain - known - unhinted)
 
     def tell(self, batch: Batch) -> None:
         """A delivery per event and endpoint that wants it."""
@@ -243,17 +221,6 @@ class Pipeline:
         self.tell(batch)
         self.mark(batch)
         return batch.events[0], batch
-
-
-def _kind_of(record: Record, slot: int) -> EventKind | None:
-    """The event of a hit; None when the code is for another purpose than the path it came by."""
-    if record.kind is HitKind.OPEN and slot <= _LAST_PIXEL:
-        return EventKind.OPENED
-    if record.kind is HitKind.CLICK and slot >= FIRST_LINK_SLOT:
-        return EventKind.CLICKED
-    if record.kind is HitKind.UNSUBSCRIBE and slot == _UNSUBSCRIBE and record.method == "POST":
-        return EventKind.UNSUBSCRIBED
-    return None
 
 
 def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Verdict, bool, bool]:

@@ -9,17 +9,10 @@ from app.brands import Brand
 from app.models.block import Block
 from app.models.count import CountKey
 from app.models.event import Event, EventKind
+from app.tracking.tokens import TokenContent
 
 EndpointRef = tuple[str, str]
 """(brand id, endpoint id)"""
-
-
-class BlockFinder(Protocol):
-    def find_many(self, numbers: Iterable[int]) -> dict[int, Block]: ...
-
-
-class Brands(Protocol):
-    def by_host(self, host: str) -> Brand | None: ...
 
 
 Pair = tuple[int, EventKind]
@@ -39,6 +32,7 @@ class Hints(Protocol):
 
 class Unsubscribes(Protocol):
     def apply(self, brand: Brand, block: Block, message: int, at_ms: int) -> None: ...
+    def apply_token(self, brand: Brand, content: TokenContent, at_ms: int) -> None: ...
 
 
 class Outbox(Protocol):

@@ -169,9 +169,19 @@ def is_public_domain(name: str) -> bool:
     return len(labels) > 1 and labels[-1] not in _PRIVATE_SUFFIXES
 
 
-def is_same_or_subdomain(name: str, parent: str) -> bool:
-    """Whether `name` is `parent` or below it, at a label boundary. Both normalised."""
-    return name == parent or name.endswith("." + parent)
+def covers(domains: Collection[str], host: str) -> bool:
+    """Whether one of the domains is the host or above it, at a label boundary. All normalised.
+
+    Args:
+        domains: a set when there are many.
+    """
+    at = 0
+    while domains and at >= 0:
+        if host[at:] in domains:
+            return True
+        dot = host.find(".", at)
+        at = dot + 1 if dot >= 0 else -1
+    return False
 
 
 def host_of_header(text: str) -> str:

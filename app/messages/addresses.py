@@ -47,5 +47,7 @@ def _check_email(text: str) -> None:
 
 def _is_atom(text: str) -> bool:
     # A letter with its marks, or a digit, in any script; never a space, a control or a format character.
+    if text.isascii():
+        return _ATOM.fullmatch(text) is not None
     plain = "".join("a" if not char.isascii() and unicodedata.category(char)[0] in "LMN" else char for char in text)
     return _ATOM.fullmatch(plain) is not None

@@ -42,8 +42,8 @@ def rules_of(
     return LinkRules(
         track_clicks=brand.track_clicks if track_clicks is None else track_clicks,
         own_hosts=frozenset(brand.tracking_hosts),
-        untracked_domains=frozenset(links.untracked_domains),
-        blocked_domains=frozenset(links.blocked_domains),
+        untracked_domains=links.untracked_domains,
+        blocked_domains=links.blocked_domains,
         allows=brand.allows_destination,
         allow_list=bool(brand.destinations),
         protocol_relative=links.protocol_relative == "https",

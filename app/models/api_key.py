@@ -26,6 +26,8 @@ class Scope(StrEnum):
     EVENTS_WRITE = "events:write"
     ENDPOINTS_WRITE = "endpoints:write"
     ENDPOINTS_READ = "endpoints:read"
+    RECIPIENTS_WRITE = "recipients:write"
+    RECIPIENTS_READ = "recipients:read"
 
 
 ALL_SCOPES = "all"

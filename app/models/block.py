@@ -13,6 +13,8 @@ from enum import IntEnum, StrEnum
 
 NUMBER_BITS = 48
 FIRST_LINK_SLOT = 4
+SEALED_LINK_SLOTS = 1 << 28
+"""Links of sealed tokens stand in no table; their slots are from here on, made of the destination."""
 
 
 class Slot(IntEnum):
@@ -22,6 +24,13 @@ class Slot(IntEnum):
     PIXEL_FOOTER = 1
     UNSUBSCRIBE = 2
     WEB_VIEW = 3
+
+
+def link_id(slot: int) -> str:
+    """The public name of a link: its place in the content from 1, or for a sealed token's link its fingerprint."""
+    if slot >= SEALED_LINK_SLOTS:
+        return f"lnk_s{slot - SEALED_LINK_SLOTS:07x}"
+    return f"lnk_{slot - FIRST_LINK_SLOT + 1}"
 
 
 class Channel(StrEnum):
@@ -37,6 +46,13 @@ class Link:
     label: str = ""
     personal: bool = False
     """The destination is a template: `{{ name }}` is filled from the message's own values (`app.tracking.personal`)."""
+    fallback: str = ""
+    """What is left without them, where the template itself does not say it; figures show this then."""
+
+    @property
+    def shown(self) -> str:
+        """The URL by which figures and webhooks call the link: the same for every recipient."""
+        return self.fallback or self.destination
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class Event(NamedTuple):
     """Unsubscribed only: `one_click`, `link`, `api`, …"""
     query: str = ""
     """The fields that the brand lets its URLs carry in the clear (`metadata_keys`), as `key=value&…`."""
+    url: str = ""
+    """Where a clicked sealed token leads. At rest it is only inside `personal`."""
     personal: bytes = b""
     """Sealed under the recipient's key: JSON with `client` (full address, policy `full`), `url` (of a sealed token) and
     `fields` (of a pixel's `p=` token), each only when there is one."""

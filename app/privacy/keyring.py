@@ -5,6 +5,7 @@ Sealed forms are in `envelope`, address normalisation in `hashes`; the store is 
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import logging
 import os
@@ -148,6 +149,16 @@ class Keyring:
         """
         keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
         return hashes.address_hash(keys.index_key, channel, address)
+
+    def keyed_hash(self, brand_id: str, data: bytes) -> bytes:
+        """32 bytes by which something else than an address is found again; never equal to an address's hash.
+
+        Raises:
+            StoreUnavailable, ConfigurationError: as `seal`.
+        """
+        keys = self._cache.get(brand_id) or self._load_or_create(brand_id)
+        # An address never begins with NUL, so the two uses of the index key cannot meet.
+        return hmac.digest(keys.index_key, b"\0" + data, "sha256")
 
     def seal_batch(self, plaintext: bytes, purpose: str) -> bytes:
         """Encrypt what belongs to the deployment and not to a brand. Needs no store."""

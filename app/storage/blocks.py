@@ -145,4 +145,6 @@ class Blocks:
 
 
 def _stored(link: Link) -> list[Any]:
-    return [link.destination, link.label, True] if link.personal else [link.destination, link.label]
+    """Without what most links have not."""
+    fields = [link.destination, link.label, link.personal, link.fallback]
+    return fields if link.personal else fields[:2]

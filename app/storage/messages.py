@@ -92,6 +92,31 @@ class Messages:
             found = self._messages.find_one({"_id": {"$eq": Int64(number)}}, {"h": 1})
         return None if found is None else found.get("h")
 
+    def key_ids_of(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """Number → id of the person's key, without those that are erased, past their retention or not there."""
+        wanted = [Int64(number) for number in numbers]
+        with translated():
+            found = list(self._messages.find({"_id": {"$in": wanted}, "s": {"$exists": True}}, {"s": 1}))
+        return {int(row["_id"]): self._vault.key_id_of(bytes(row["s"])) for row in found}
+
+    def owner_of(self, number: int) -> tuple[str, str] | None:
+        """(brand id, address hash) of a message; None when it is erased or not there."""
+        with translated():
+            found = self._messages.find_one({"_id": {"$eq": Int64(number)}}, {"b": 1, "h": 1})
+        return (found["b"], found["h"]) if found is not None and "h" in found else None
+
+    def missing(self, numbers: Collection[int]) -> set[int]:
+        """Which of these there is no message for."""
+        with translated():
+            found = self._messages.find({"_id": {"$in": [Int64(number) for number in numbers]}}, {"_id": 1})
+            return set(numbers) - {int(row["_id"]) for row in found}
+
+    def numbers_of(self, brand_id: str, address_hash: str, limit: int) -> list[int]:
+        """Numbers of a person's messages, at most `limit`."""
+        query = {"b": {"$eq": brand_id}, "h": {"$eq": address_hash}}
+        with translated():
+            return [int(row["_id"]) for row in self._messages.find(query, {"_id": 1}).limit(limit).hint("by_recipient")]
+
     def of_recipient(
         self, brand_id: str, address_hash: str, *, after: int | None = None, limit: int = 500
     ) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import IndexModel
@@ -11,6 +12,14 @@ from pymongo.errors import DuplicateKeyError
 from app.storage.client import Document, translated
 
 WHOLE_BRAND = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    list_id: str
+    """`*` is the whole brand."""
+    reason: str
+    at: datetime
 
 
 class Suppressions:
@@ -27,7 +36,7 @@ class Suppressions:
         """Suppress an address; answers whether that is new. The first time stamp is kept.
 
         Args:
-            message: its number, when it has one of ours.
+            message: the message that led to it, if there was one.
         """
         document: Document = {
             "_id": _key(brand_id, address_hash, list_id),
@@ -53,6 +62,22 @@ class Suppressions:
             keys.append(_key(brand_id, address_hash, list_id))
         with translated():
             return self._suppressions.find_one({"_id": {"$in": keys}}, {"_id": 1}) is not None
+
+    def of_address(self, brand_id: str, address_hash: str) -> list[Suppression]:
+        """Everything an address is suppressed for, at most 1,000 lists."""
+        with translated():
+            found = self._suppressions.find({"_id": _range(brand_id, address_hash)}).limit(1000)
+            return [Suppression(row["l"], row["reason"], row["at"]) for row in found]
+
+    def forget_message(self, brand_id: str, address_hash: str) -> None:
+        """Keep that an address is suppressed, and no longer because of which message."""
+        with translated():
+            self._suppressions.update_many({"_id": _range(brand_id, address_hash)}, {"$unset": {"m": ""}})
+
+
+def _range(brand_id: str, address_hash: str) -> dict[str, str]:
+    """All keys of an address: `;` is the character after the `:` in front of the list."""
+    return {"$gte": f"{brand_id}:{address_hash}:", "$lt": f"{brand_id}:{address_hash};"}
 
 
 def _key(brand_id: str, address_hash: str, list_id: str) -> str:

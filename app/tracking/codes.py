@@ -8,6 +8,7 @@ until it is inside again ("cycle walking", Black & Rogaway 2002), so a code has 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 
@@ -22,7 +23,10 @@ ALPHABET = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 NUMBER_LIMIT = 40**9
 """Numbers are below this, so that every code has at most `MAX_LENGTH` characters."""
 MAX_LENGTH = 10
+TOKEN_NUMBERS = 1 << 62
+"""Messages of sealed tokens have numbers from here on, 62 bits that nobody gives out or can guess."""
 _MESSAGE_PREFIX = "msg_"
+_TOKEN_MESSAGE = re.compile(r"msg_t([0-9a-f]{16})")
 
 
 class Permutation:
@@ -103,19 +107,24 @@ class ShortCode:
         self._letters = letters
         self._base = len(letters)
         self._shuffled = {first: _shuffle(letters, (first + salt + letters)[: len(letters)]) for first in letters}
+        # Two digits at a time: most of what encoding costs is dividing.
+        self._pairs = {
+            first: [high + low for high in alphabet for low in alphabet] for first, alphabet in self._shuffled.items()
+        }
         self._values = {
             first: {char: index for index, char in enumerate(alphabet)} for first, alphabet in self._shuffled.items()
         }
 
     def encode(self, number: int) -> str:
         first = self._letters[number % 100 % self._base]
-        alphabet, base = self._shuffled[first], self._base
+        base, pairs = self._base, self._pairs[first]
+        square = base * base
         code = ""
-        while True:
-            number, digit = divmod(number, base)
-            code = alphabet[digit] + code
-            if not number:
-                return first + code
+        while number >= square:
+            number, two = divmod(number, square)
+            code = pairs[two] + code
+        # The highest digit is never zero, unless the number is.
+        return first + (pairs[number] if number >= base else self._shuffled[first][number]) + code
 
     def decode(self, code: str) -> int | None:
         """The number, or None unless `code` is exactly what `encode` makes of it."""
@@ -174,11 +183,22 @@ class Codes:
 
     def message_id(self, number: int) -> str:
         """The public id of the message whose own number this is. Unrelated to the codes of its links."""
+        if number >= TOKEN_NUMBERS:
+            return f"{_MESSAGE_PREFIX}t{number - TOKEN_NUMBERS:016x}"
         return _MESSAGE_PREFIX + self._message_text.encode(self._messages.forward(_checked(number)))
+
+    def message_ids(self, numbers: Sequence[int]) -> list[str]:
+        """`message_id` of each; numbers of blocks only."""
+        write = self._message_text.encode
+        hidden = self._messages.forward_many([_checked(number) for number in numbers])
+        return [_MESSAGE_PREFIX + write(one) for one in hidden]
 
     def message_number(self, message_id: str) -> int | None:
         if not message_id.startswith(_MESSAGE_PREFIX):
             return None
+        if found := _TOKEN_MESSAGE.fullmatch(message_id):
+            rest = int(found[1], 16)
+            return TOKEN_NUMBERS + rest if rest < TOKEN_NUMBERS else None
         hidden = self._message_text.decode(message_id[len(_MESSAGE_PREFIX) :])
         return None if hidden is None else self._messages.back(hidden)
 

@@ -20,6 +20,7 @@ import idna
 
 from app.lib.http_url import (
     MAX_DESTINATION_LENGTH,
+    covers,
     is_public_domain,
     normalise_domain,
     read_destination,
@@ -229,11 +230,11 @@ def _web(url: str, rules: LinkRules) -> Decision:
         host = read_destination(url).host
     except ValueError:
         return _unreadable(url, rules)
-    if _covers(rules.blocked_domains, host):
+    if covers(rules.blocked_domains, host):
         return Decision(Action.REFUSED, Reason.BLOCKED_DOMAIN)
     if host in rules.own_hosts:
         return Decision(Action.LEFT, Reason.OWN_HOST)
-    if _covers(rules.untracked_domains, host):
+    if covers(rules.untracked_domains, host):
         return Decision(Action.LEFT, Reason.UNTRACKED_DOMAIN)
     if not rules.allow_list and not is_public_domain(host):
         return _left(Reason.PRIVATE_HOST, Caution.PRIVATE_HOST)
@@ -254,7 +255,7 @@ def _unreadable(url: str, rules: LinkRules) -> Decision:
                 return Decision(Action.REFUSED, Reason.NOT_ALLOWED)
             return _left(Reason.PRIVATE_HOST, Caution.PRIVATE_HOST)
     elif at:
-        if _covers(rules.blocked_domains, host):
+        if covers(rules.blocked_domains, host):
             return Decision(Action.REFUSED, Reason.BLOCKED_DOMAIN)
         if rules.allow_list and not rules.allows(host):
             return Decision(Action.REFUSED, Reason.NOT_ALLOWED)
@@ -288,19 +289,6 @@ def _merged(url: str, parameters: utm.UtmParameters) -> str:
     return merged if fits else url
 
 
-def _covers(domains: frozenset[str], host: str) -> bool:
-    """Whether one of the domains is the host or above it, at a label boundary; thousands of domains cost nothing."""
-    if not domains:
-        return False
-    at = 0
-    while at >= 0:
-        if host[at:] in domains:
-            return True
-        dot = host.find(".", at)
-        at = dot + 1 if dot >= 0 else -1
-    return False
-
-
 def _cautions(url: str, host: str, rules: LinkRules) -> tuple[Caution, ...]:
     plain = url.isascii() and "xn--" not in host
     if plain and " " not in url and not rules.app_link_domains:
@@ -310,7 +298,7 @@ def _cautions(url: str, host: str, rules: LinkRules) -> tuple[Caution, ...]:
         found += [Caution.INVISIBLE_CHARACTERS] if _INVISIBLE.search(url) else []
         found += [Caution.BIDI_CHARACTERS] if _BIDI.search(url) else []
         found += [Caution.MIXED_SCRIPT_HOST] if any(map(_mixes_scripts, host.split("."))) else []
-    found += [Caution.APP_LINK] if _covers(rules.app_link_domains, host) else []
+    found += [Caution.APP_LINK] if covers(rules.app_link_domains, host) else []
     return tuple(found)
 
 

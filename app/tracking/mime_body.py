@@ -32,6 +32,7 @@ class MimeBody:
         self.encoding = part.content.encoding
         self.slots = template.slots
         self._slots = [slot for slot in template.parts if isinstance(slot, int)]
+        self.holes = len(self._slots)
         self._literals = [text.encode(codec) for text in template.parts if isinstance(text, str)]
         self._escape = template.escape
         self._codec = codec

@@ -65,6 +65,11 @@ class MimeTemplate:
         return frozenset().union(*(body.slots for body in self._bodies))
 
     @property
+    def holes(self) -> int:
+        """How many URLs one rendering takes: slots, as often as they stand there."""
+        return sum(body.holes for body in self._bodies)
+
+    @property
     def accepts_headers(self) -> bool:
         """False when the header section cannot be read; `headers` are then ignored."""
         return _OurFields.HERE in self._pieces

@@ -20,8 +20,11 @@ _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _TAGS = {
     "messages": "Messages",
+    "links": "Messages",
     "tokens": "Tokens",
     "events": "Events",
+    "replies": "Recipients",
+    "recipients": "Recipients",
     "endpoints": "Webhooks",
     "deliveries": "Webhooks",
 }

@@ -43,7 +43,6 @@ CODES: dict[str, str] = {
     "idempotency_settings_changed": "The brand's settings changed since the first call with this key; use a new key.",
     "channel_not_enabled": "The brand does not use this channel.",
     "invalid_destination": "A link is malformed, not http or https, or outside the brand's domains.",
-    "unparsable_html": "The HTML could not be read without the risk of damaging it.",
     "invalid_text": "A text holds half of a surrogate pair.",
     "too_many_links": "The content has more links than one message may have.",
     "body_too_large": "The body is larger than 8 MiB.",

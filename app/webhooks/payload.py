@@ -12,7 +12,7 @@ from typing import Any
 
 from app.lib import clock
 from app.lib.ids import event_id_text
-from app.models.block import FIRST_LINK_SLOT, Block, Slot
+from app.models.block import FIRST_LINK_SLOT, SEALED_LINK_SLOTS, Block, Slot, link_id
 from app.models.delivery import PayloadMode
 from app.models.event import Event, EventKind
 from app.models.message import Message
@@ -115,12 +115,13 @@ def _add_opened(data: dict[str, Any], event: Event, block: Block, mode: PayloadM
 
 def _add_clicked(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
     link = block.link_at(event.slot)
-    position = event.slot - FIRST_LINK_SLOT + 1
-    if link is not None:
-        data["url"] = link.destination[:MAX_URL]
+    url = event.url or (link.shown if link is not None else "")
+    if url:
+        data["url"] = url[:MAX_URL]
     # The link's place in its message. Never the number behind it: numbers are shared by all brands and tell volume.
-    data["link_id"] = f"lnk_{position}"
-    data["position"] = position
+    data["link_id"] = link_id(event.slot)
+    if event.slot < SEALED_LINK_SLOTS:
+        data["position"] = event.slot - FIRST_LINK_SLOT + 1
     _add_hit(data, event, mode)
 
 

@@ -120,7 +120,14 @@ def world(environment: dict[str, str], tmp_path: Path, database: Database[dict[s
     services.close()
 
 
-def store_block(services: Services, *, count: int = 20, list_id: str | None = "news") -> Block:
+def store_block(
+    services: Services,
+    *,
+    count: int = 20,
+    list_id: str | None = "news",
+    track_opens: bool = True,
+    track_clicks: bool = True,
+) -> Block:
     now = clock.now()
     block = Block(
         start=services.numbers.reserve(count * (FIRST_LINK_SLOT + len(LINKS))),
@@ -132,6 +139,8 @@ def store_block(services: Services, *, count: int = 20, list_id: str | None = "n
         created_at=now,
         campaign_id="spring",
         list_id=list_id,
+        track_opens=track_opens,
+        track_clicks=track_clicks,
     )
     services.blocks.insert(block)
     services.messages.insert_many(

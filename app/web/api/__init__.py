@@ -8,7 +8,7 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 
 from app.web import docs_page, openapi, problems
-from app.web.api import endpoints, events, lint, messages, tokens
+from app.web.api import endpoints, events, links, lint, messages, recipients, replies, tokens
 from app.web.api.dispatch import view
 from app.web.auth import Authenticator
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 PREFIX = "/v1"
 DOCUMENT_PATH = f"{PREFIX}/openapi.json"
-OPERATIONS = (*messages.OPERATIONS, *lint.OPERATIONS, *tokens.OPERATIONS, *events.OPERATIONS, *endpoints.OPERATIONS)
+OPERATIONS = (
+    *messages.OPERATIONS,
+    *lint.OPERATIONS,
+    *links.OPERATIONS,
+    *tokens.OPERATIONS,
+    *events.OPERATIONS,
+    *replies.OPERATIONS,
+    *recipients.OPERATIONS,
+    *endpoints.OPERATIONS,
+)
 
 _API_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PAGE_HEADERS = {

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from app.ingest.personal import PURPOSE
 from app.lib import clock, ids
-from app.models.block import FIRST_LINK_SLOT, Block, Slot
+from app.models.block import Block, Slot, link_id
 from app.models.event import Event, EventKind
+from app.tracking.codes import TOKEN_NUMBERS
 
 if TYPE_CHECKING:
     from app.services import Services
@@ -23,8 +27,29 @@ def events_json(events: Sequence[Event], services: Services) -> list[dict[str, A
     Raises:
         StoreUnavailable: a block is not cached and MongoDB does not answer.
     """
-    blocks = services.block_cache.find_many({event.block for event in events if event.kind is EventKind.CLICKED})
-    return [_one(event, services.codes.message_id(event.message), blocks.get(event.block)) for event in events]
+    clicked = [event for event in events if event.kind is EventKind.CLICKED]
+    blocks = services.block_cache.find_many({event.block for event in clicked if event.block < TOKEN_NUMBERS})
+    urls = _sealed_urls([event for event in clicked if event.block >= TOKEN_NUMBERS and event.personal], services)
+    return [
+        _one(
+            event._replace(url=urls.get(event.id, "")),
+            services.codes.message_id(event.message),
+            blocks.get(event.block),
+        )
+        for event in events
+    ]
+
+
+def _sealed_urls(events: Sequence[Event], services: Services) -> dict[bytes, str]:
+    """Event id → where its sealed token leads, of people who have not been erased."""
+    if not events:
+        return {}
+    opened = services.vault.open_many(PURPOSE, [(event.brand_id, event.personal) for event in events])
+    return {
+        event.id: orjson.loads(text).get("url", "")
+        for event, text in zip(events, opened, strict=True)
+        if text is not None
+    }
 
 
 def _one(event: Event, message_id: str, block: Block | None) -> dict[str, Any]:
@@ -58,4 +83,4 @@ def _where(event: Event, block: Block | None) -> dict[str, str | None]:
     if event.kind is not EventKind.CLICKED:
         return {}
     link = block.link_at(event.slot) if block is not None else None
-    return {"link_id": f"lnk_{event.slot - FIRST_LINK_SLOT + 1}", "url": link.destination if link else None}
+    return {"link_id": link_id(event.slot), "url": event.url or (link.shown if link else None)}

@@ -50,6 +50,8 @@ EndpointId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_METADATA_KEY, pattern=_METADATA_KEY)]
 MetadataValue = Annotated[str, StringConstraints(max_length=MAX_METADATA_BYTES, pattern=_PLAIN)]
 Metadata = dict[MetadataKey, MetadataValue]
+ValueName = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+"""As it stands between the braces of `{{ name }}`."""
 
 
 def _moment(text: str) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
+from app.brands.brand import Utm
 from app.errors import InvalidRequest, NotFound
 from app.lib import clock
-from app.messages import register
-from app.messages.register import Addressee, Draft, Registered
+from app.lib.sms_segments import Segments
+from app.messages import planning, register
+from app.messages.draft import NO_UTM, Addressee, Draft
+from app.messages.planning import Plan
+from app.messages.register import Registered
+from app.messages.sms_preview import SmsPreview
 from app.models.api_key import Scope
 from app.models.block import Channel
 from app.models.event import Event, EventKind
@@ -19,7 +25,7 @@ from app.web.api import idempotency
 from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, RegisteredMessages
+from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, NewUtm, RegisteredMessages
 
 log = logging.getLogger("telltale.api")
 
@@ -29,8 +35,14 @@ def create(call: Call) -> Reply:
     body = call.body_as(NewMessages)
     if faults := body.faults():
         raise InvalidRequest("A recipient is not valid.", errors=faults[:20], status=422)
-    services, with_content = call.services, body.return_ == "content"
-    planned = register.plan(call.brand, _draft(body), with_content=with_content)
+    with_content = body.return_ == "content"
+    planned = planning.plan(call.brand, _draft(body), with_content=with_content)
+    return commit_and_render(call, planned, with_content=with_content)
+
+
+def commit_and_render(call: Call, planned: Plan, *, with_content: bool) -> Reply:
+    """The part that `POST /v1/links` shares: reserve, store, answer."""
+    services = call.services
     commitment = idempotency.commit(
         call,
         lambda: Decision(start=services.numbers.reserve(planned.size)),
@@ -51,7 +63,13 @@ def create(call: Call) -> Reply:
     headers = commitment.headers
     if len(registered) == 1:
         headers = {**headers, "Location": f"/v1/messages/{registered[0].id}"}
-    return Reply({"messages": [_registered_json(one) for one in registered]}, headers)
+    preview = planned.sms_preview(services.urls)
+    answer = {
+        "messages": [_registered_json(one) for one in registered],
+        "warnings": list(planned.warnings),
+        **({} if preview is None else {"segments": _segments_json(preview)}),
+    }
+    return Reply(answer, headers)
 
 
 def read(call: Call) -> Reply:
@@ -91,8 +109,13 @@ def _draft(body: NewMessages) -> Draft:
         channel=Channel(body.channel),
         html=body.content.html,
         text=body.content.text,
+        mime=None if body.content.mime is None else base64.b64decode(body.content.mime),
         addressees=[
-            Addressee(Recipient(given.address, given.id, given.name), {**body.metadata, **given.metadata})
+            Addressee(
+                Recipient(given.address, given.id, given.name),
+                {**body.metadata, **given.metadata},
+                {**body.values, **given.values},
+            )
             for given in body.recipients
         ],
         campaign_id=body.campaign_id,
@@ -100,18 +123,48 @@ def _draft(body: NewMessages) -> Draft:
         job_source=body.job_source,
         header_pixel=None if place is None else place in ("header", "both"),
         footer_pixel=None if place is None else place in ("footer", "both"),
+        track_opens=body.tracking.opens,
+        track_clicks=body.tracking.clicks,
+        utm=utm_of(body.utm),
     )
+
+
+def utm_of(given: NewUtm | Literal["none"] | None) -> Utm | None:
+    """None: the brand's own."""
+    if given is None or given == "none":
+        return None if given is None else NO_UTM
+    texts = {name: getattr(given, name) for name in ("source", "medium", "campaign", "term", "content")}
+    parameters = tuple((f"utm_{name}", text) for name, text in texts.items() if text is not None)
+    return Utm(parameters, replace=given.existing == "replace")
+
+
+def _segments_json(preview: SmsPreview) -> dict[str, Any]:
+    def figures(segments: Segments) -> dict[str, Any]:
+        return {
+            "encoding": segments.encoding.value,
+            "units": segments.units,
+            "segments": segments.segments,
+            "units_left": segments.units_left,
+        }
+
+    return {
+        "before": figures(preview.before),
+        "after": figures(preview.after),
+        "warnings": [warning.value for warning in preview.warnings],
+        "not_gsm": list(preview.not_gsm),
+    }
 
 
 def _registered_json(one: Registered) -> dict[str, Any]:
     links = [
-        {"id": f"lnk_{place}", "url": link.destination, "tracked_url": url}
+        {"id": f"lnk_{place}", "url": link.shown, "tracked_url": url}
         for place, (link, url) in enumerate(one.links, start=1)
     ]
     optional = {
         "recipient_id": one.recipient_id,
         "html": one.html,
         "text": one.text,
+        "mime": None if one.mime is None else base64.b64encode(one.mime).decode("ascii"),
         "pixel_url": one.pixel_url,
         "headers": one.headers,
     }
@@ -120,8 +173,7 @@ def _registered_json(one: Registered) -> dict[str, Any]:
 
 
 def _message_json(call: Call, message: Message, events: list[Event]) -> dict[str, Any]:
-    recipient = message.recipient
-    person = {"id": recipient.id, "address": recipient.address, "name": recipient.name}
+    person = None if message.erased else _person_json(message)
     about = {"campaign_id": message.campaign_id, "list_id": message.list_id, "job_source": message.job_source}
     return {
         "id": call.services.codes.message_id(message.number),
@@ -129,12 +181,19 @@ def _message_json(call: Call, message: Message, events: list[Event]) -> dict[str
         "state": _state(events),
         "created_at": clock.rfc3339(message.created_at),
         **{name: value for name, value in about.items() if value is not None},
-        "recipient": {
-            **{name: value for name, value in person.items() if value is not None},
-            "address_hash": "sha256:" + message.address_hash,
-        },
+        "erased": message.erased,
+        **({} if person is None else {"recipient": person}),
         "metadata": dict(message.metadata),
         "events": events_json(events, call.services),
+    }
+
+
+def _person_json(message: Message) -> dict[str, Any]:
+    recipient = message.recipient
+    person = {"id": recipient.id, "address": recipient.address or None, "name": recipient.name}
+    return {
+        **{name: value for name, value in person.items() if value is not None},
+        "address_hash": "sha256:" + message.address_hash,
     }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from app.brands.schema import check_utm_value
 from app.messages.addresses import check_address
 from app.models.block import Channel
 from app.web.api.fields import (
@@ -15,17 +18,21 @@ from app.web.api.fields import (
     Answer,
     EndpointId,
     Metadata,
+    MetadataValue,
     Moment,
     Name,
     Reference,
     Schema,
     Url,
+    ValueName,
     metadata_bytes,
 )
 
 MAX_RECIPIENTS = 1000
 MAX_CONTENT_CHARS = 2 * 1024 * 1024
 MAX_PAGE = 500
+MAX_MIME_CHARS = 7 * 1024 * 1024
+MAX_VALUES_BYTES = 4096
 
 ChannelName = Literal["email", "sms"]
 EventType = Literal["message.sent", "message.opened", "message.clicked", "message.unsubscribed"]
@@ -48,11 +55,37 @@ SmallMetadata = Annotated[
 ]
 
 
+def _base64(text: str) -> str:
+    try:
+        binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("must be standard base64 with padding, without line breaks") from error
+    return text
+
+
+def _utm_text(text: str) -> str:
+    return check_utm_value(text)
+
+
+UtmText = Annotated[str, AfterValidator(_utm_text)]
+LinkValues = Annotated[
+    dict[ValueName, MetadataValue],
+    Field(max_length=50, json_schema_extra={"additionalProperties": False}),
+]
+
+
 class NewContent(Schema):
-    """Email: html, text or both. SMS: text only."""
+    """Email: html, text or both, or a whole MIME message. SMS: text only."""
 
     html: str | None = Field(default=None, min_length=1, max_length=MAX_CONTENT_CHARS)
     text: str | None = Field(default=None, min_length=1, max_length=MAX_CONTENT_CHARS)
+    mime: Annotated[str, AfterValidator(_base64)] | None = Field(
+        default=None,
+        min_length=4,
+        max_length=MAX_MIME_CHARS,
+        description="A whole message as it would be sent (RFC 5322), in base64; instead of html and text.",
+        json_schema_extra={"contentEncoding": "base64"},
+    )
 
 
 class NewRecipient(Schema):
@@ -60,6 +93,25 @@ class NewRecipient(Schema):
     id: Reference | None = Field(default=None, description="Your own id of this contact.")
     name: Name | None = None
     metadata: SmallMetadata = Field(default_factory=dict, description="Wins over the shared metadata, key by key.")
+    values: LinkValues = Field(default_factory=dict, description="Wins over the shared values, name by name.")
+
+
+class NewTracking(Schema):
+    """What is tracked of these messages: at most what the brand allows; without it, all of that."""
+
+    opens: bool | None = None
+    clicks: bool | None = None
+
+
+class NewUtm(Schema):
+    """Campaign parameters for every tracked link, instead of the brand's own."""
+
+    source: UtmText | None = None
+    medium: UtmText | None = None
+    campaign: UtmText | None = None
+    term: UtmText | None = None
+    content: UtmText | None = None
+    existing: Literal["keep", "replace"] = "keep"
 
 
 class NewMessages(Schema):
@@ -72,6 +124,17 @@ class NewMessages(Schema):
     list_id: Reference | None = Field(default=None, description="What an unsubscribe leaves.")
     job_source: Reference | None = Field(default=None, description="Where the traffic came from: board, partner, feed.")
     metadata: SmallMetadata = Field(default_factory=dict)
+    values: LinkValues = Field(
+        default_factory=dict,
+        description=(
+            "What `{{ name }}` in the URL of a link stands for. With it the link is one link in all figures, and leads "
+            "each recipient to their own page. Kept encrypted; gone when the recipient is erased."
+        ),
+    )
+    tracking: NewTracking = NewTracking()
+    utm: NewUtm | Literal["none"] | None = Field(
+        default=None, description="Without it as the brand is set up; `none` adds nothing."
+    )
     pixel: Literal["header", "footer", "both", "none"] | None = Field(
         default=None, description="Where the open pixel goes; without it as the brand is set up."
     )
@@ -81,28 +144,40 @@ class NewMessages(Schema):
 
     @model_validator(mode="after")
     def _fits_channel(self) -> NewMessages:
+        content = self.content
+        if content.mime is not None and (content.html is not None or content.text is not None):
+            raise ValueError("a whole MIME message comes without html and text")
         if self.channel == "sms":
-            if self.content.html is not None or self.content.text is None:
+            if content.html is not None or content.mime is not None or content.text is None:
                 raise ValueError("an SMS has text and no html")
             if self.pixel not in (None, "none"):
                 raise ValueError("an SMS has no pixel")
-        elif self.content.html is None and self.content.text is None:
-            raise ValueError("an email needs html, text or both")
+        elif content.html is None and content.text is None and content.mime is None:
+            raise ValueError("an email needs html, text or both, or mime")
         return self
 
     def faults(self) -> list[dict[str, str]]:
         """What is wrong with each recipient for this channel; pointers as in a problem document."""
-        channel = Channel(self.channel)
-        found: list[dict[str, str]] = []
-        for index, recipient in enumerate(self.recipients):
-            try:
-                check_address(channel, recipient.address)
-            except ValueError as error:
-                found.append({"pointer": f"/recipients/{index}/address", "detail": str(error)})
-            if metadata_bytes(self.metadata, recipient.metadata) > MAX_METADATA_BYTES:
-                detail = f"with the shared metadata larger than {MAX_METADATA_BYTES} bytes"
-                found.append({"pointer": f"/recipients/{index}/metadata", "detail": detail})
-        return found
+        return recipient_faults(Channel(self.channel), self.recipients, self.metadata, self.values)
+
+
+def recipient_faults(
+    channel: Channel, recipients: Sequence[NewRecipient], metadata: dict[str, str], values: dict[str, str]
+) -> list[dict[str, str]]:
+    """What is wrong with recipients who share metadata and values."""
+    found: list[dict[str, str]] = []
+    for index, recipient in enumerate(recipients):
+        try:
+            check_address(channel, recipient.address)
+        except ValueError as error:
+            found.append({"pointer": f"/recipients/{index}/address", "detail": str(error)})
+        if metadata_bytes(metadata, recipient.metadata) > MAX_METADATA_BYTES:
+            detail = f"with the shared metadata larger than {MAX_METADATA_BYTES} bytes"
+            found.append({"pointer": f"/recipients/{index}/metadata", "detail": detail})
+        if metadata_bytes(values, recipient.values) > MAX_VALUES_BYTES:
+            detail = f"with the shared values larger than {MAX_VALUES_BYTES} bytes"
+            found.append({"pointer": f"/recipients/{index}/values", "detail": detail})
+    return found
 
 
 class TrackedLink(Answer):
@@ -111,11 +186,38 @@ class TrackedLink(Answer):
     tracked_url: str
 
 
+class ContentWarning(Answer):
+    """Something about the content that was not done, or that its author should know."""
+
+    part: Literal["html", "text", "mime"]
+    line: int | None = Field(default=None, description="From 1.")
+    column: int | None = None
+    code: str
+    detail: str
+
+
+class SmsFigures(Answer):
+    encoding: Literal["GSM-7", "UCS-2"]
+    units: int = Field(description="Septets or UTF-16 code units.")
+    segments: int
+    units_left: int = Field(description="How many more fit without another segment.")
+
+
+class Segments(Answer):
+    """What an SMS costs, with your links and with ours."""
+
+    before: SmsFigures
+    after: SmsFigures
+    warnings: list[Literal["link_adds_segment", "not_gsm_characters", "too_long"]]
+    not_gsm: list[str] = Field(description="The characters that take the text out of GSM-7, at most ten.")
+
+
 class RegisteredMessage(Answer):
     id: str
     recipient_id: str | None = None
     html: str | None = None
     text: str | None = None
+    mime: str | None = Field(default=None, json_schema_extra={"contentEncoding": "base64"})
     pixel_url: str | None = Field(default=None, description="Absent when opens are not tracked.")
     links: list[TrackedLink]
     unsubscribe_url: str
@@ -124,6 +226,8 @@ class RegisteredMessage(Answer):
 
 class RegisteredMessages(Answer):
     messages: list[RegisteredMessage] = Field(description="In the order of `recipients`.")
+    warnings: list[ContentWarning] = Field(description="At most 50.")
+    segments: Segments | None = Field(default=None, description="SMS only. At most: reckoned with the longest codes.")
 
 
 class NewEvent(Schema):
@@ -175,7 +279,7 @@ class EventPage(Answer):
 
 class RecipientAnswer(Answer):
     id: str | None = None
-    address: str
+    address: str | None = Field(default=None, description="Absent when a sealed token named none.")
     name: str | None = None
     address_hash: str
 
@@ -190,7 +294,8 @@ class MessageAnswer(Answer):
     campaign_id: str | None = None
     list_id: str | None = None
     job_source: str | None = None
-    recipient: RecipientAnswer
+    erased: bool = Field(description="The recipient was erased, or the message is past its retention.")
+    recipient: RecipientAnswer | None = Field(default=None, description="Absent once it is erased.")
     metadata: dict[str, str]
     events: list[EventAnswer] = Field(description="The timeline, oldest first, at most 1,000 events.")
 

@@ -136,7 +136,8 @@ class Front:
             values = self._values.values_of(block.message_of(number))
         destination: str | None
         if values is None:
-            destination = personal.without_values(link.destination) if brand.links.erased == "destination" else None
+            left = link.fallback or personal.without_values(link.destination)
+            destination = left if brand.links.erased == "destination" else None
             if destination is None:
                 self._records.keep(environ, HitKind.CLICK, code, number, brand)
                 self._count("click", "gone")

@@ -126,13 +126,32 @@ def test_the_request_chooses_the_pixel(call: Call, pixel: str | None, count: int
 
 
 def test_a_brand_that_tracks_nothing_gets_its_content_back_unchanged(call: Call) -> None:
-    body = email(pixel="both")
+    body = email()
     (message,) = call("POST", "/v1/messages", body, brand="cedar").get_json()["messages"]
     assert message["html"] == body["content"]["html"]
     assert message["text"] == body["content"]["text"]
     assert message["links"] == []
     assert "pixel_url" not in message
     assert message["unsubscribe_url"].startswith("http://t.cedar.example/u/")
+
+
+@pytest.mark.parametrize(
+    "wider", [{"pixel": "both"}, {"tracking": {"opens": True}}, {"tracking": {"clicks": True, "opens": False}}]
+)
+def test_more_tracking_than_the_brand_allows_is_refused_and_not_narrowed(call: Call, wider: dict[str, Any]) -> None:
+    answer = call("POST", "/v1/messages", email(**wider), brand="cedar")
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "tracking_not_allowed")
+
+
+def test_opens_off_and_clicks_on_means_no_pixel_and_rewritten_links(call: Call, services: Services) -> None:
+    answer = call("POST", "/v1/messages", email(tracking={"opens": False})).get_json()
+    (message,) = answer["messages"]
+    assert "pixel_url" not in message
+    assert "/o/" not in message["html"]
+    assert message["links"]
+    block = services.block_cache.find(services.codes.message_number(message["id"]) or 0)
+    assert block is not None
+    assert (block.track_opens, block.track_clicks) == (False, True)
 
 
 def test_links_that_are_not_web_links_stay_as_they_are(call: Call) -> None:

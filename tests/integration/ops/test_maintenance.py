@@ -155,8 +155,12 @@ def test_events_are_deleted_after_their_own_brands_time(
         services.events.insert([_event(brand, age) for age in ages], "batch")
     maintenance.expire_data()
     assert [_left(services, brand) for brand in ("alder", "birch")] == [2, 4]
-    told = {record.fields["brand"]: record.fields["events"] for record in caplog.records if hasattr(record, "fields")}
-    assert told == {"alder": 8, "birch": 1}
+    told = {
+        (record.fields["brand"], record.fields["what"]): record.fields["number"]
+        for record in caplog.records
+        if hasattr(record, "fields")
+    }
+    assert told == {("alder", "clicked"): 8, ("birch", "clicked"): 1}
 
 
 def test_a_tick_that_meets_a_dead_store_fails_and_is_not_tried_again(

@@ -161,8 +161,10 @@ def test_pages_follow_the_order_of_recording_and_miss_nothing(store: EventStore)
 def test_retention_deletes_a_brands_old_events_in_steps(store: EventStore) -> None:
     store.insert([an_event(message=number * 10, recorded_ms=number) for number in range(10)], "b1")
     store.insert([an_event(message=990, recorded_ms=1, brand_id="other")], "b2")
-    assert store.delete_recorded_before("acme", 5, limit=3) == 3
-    assert store.delete_recorded_before("acme", 5, limit=3) == 2
-    assert store.delete_recorded_before("acme", 5, limit=3) == 0
+    kind = an_event().kind
+    assert store.delete_recorded_before("acme", EventKind.UNSUBSCRIBED, 5, limit=3) == 0
+    assert store.delete_recorded_before("acme", kind, 5, limit=3) == 3
+    assert store.delete_recorded_before("acme", kind, 5, limit=3) == 2
+    assert store.delete_recorded_before("acme", kind, 5, limit=3) == 0
     assert len(store.page("acme", after=None, before_ms=100, limit=50)) == 5
     assert len(store.page("other", after=None, before_ms=100, limit=50)) == 1

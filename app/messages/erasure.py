@@ -1,0 +1,104 @@
+"""Erase a person, and tell what is held about one. A person is an address of a brand, found by its keyed hash.
+
+Erasing destroys the person's key first: from then on nothing that was sealed for them opens, in this database or in any
+copy of it. The rest takes away what points at them: hashes, networks, query fields. What stays is counted and nameless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from app.models.message import Message
+
+WHOLE_BRAND = "*"
+PAGE = 1000
+MAX_PAGES = 50
+"""In one call; a person with more messages is erased by calling again."""
+
+
+class RecipientKeys(Protocol):
+    def delete(self, brand_id: str, address_hash: str) -> bool: ...
+
+
+class MessageStore(Protocol):
+    def numbers_of(self, brand_id: str, address_hash: str, limit: int) -> list[int]:
+        """Numbers of the recipient's messages that still carry the hash, at most `limit`."""
+
+    def forget(self, numbers: Collection[int]) -> int:
+        """Take everything personal out of messages, the hash too."""
+
+    def of_recipient(self, brand_id: str, address_hash: str, *, after: int | None, limit: int) -> list[Message]: ...
+
+
+class EventStore(Protocol):
+    def strip(self, messages: Sequence[int]) -> None: ...
+
+
+class ErasureStore(Protocol):
+    def add(self, messages: Collection[int], at: datetime) -> None: ...
+
+
+class SuppressionStore(Protocol):
+    def forget_message(self, brand_id: str, address_hash: str) -> None:
+        """Keep that the address is suppressed, and no longer because of which message."""
+
+    def add(
+        self, brand_id: str, address_hash: str, *, list_id: str, reason: str, at: datetime, message: int | None
+    ) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did."""
+
+    messages: int
+    """Messages that were made nameless by this call."""
+    complete: bool
+    """False when there are more: call again."""
+
+
+class Erasure:
+    """The use case behind `POST /v1/recipients/erase`. Any number of calls come to the same end."""
+
+    def __init__(
+        self,
+        *,
+        keys: RecipientKeys,
+        messages: MessageStore,
+        events: EventStore,
+        erasures: ErasureStore,
+        suppressions: SuppressionStore,
+    ) -> None:
+        self._keys = keys
+        self._messages = messages
+        self._events = events
+        self._erasures = erasures
+        self._suppressions = suppressions
+
+    def erase(self, brand_id: str, address_hash: str, *, suppress: bool, at: datetime) -> Erased:
+        """Erase the person behind an address.
+
+        Args:
+            suppress: keep them from being written to again. Suppressions that are there stay in any case.
+
+        Raises:
+            StoreUnavailable: perhaps done in part; calling again completes it.
+        """
+        if suppress:
+            self._suppressions.add(brand_id, address_hash, list_id=WHOLE_BRAND, reason="erased", at=at, message=None)
+        self._keys.delete(brand_id, address_hash)
+        self._suppressions.forget_message(brand_id, address_hash)
+        done = 0
+        for _ in range(MAX_PAGES):
+            numbers = self._messages.numbers_of(brand_id, address_hash, PAGE)
+            if not numbers:
+                return Erased(done, complete=True)
+            # In this order: once a message has lost its hash, nobody finds the rest of it again.
+            self._erasures.add(numbers, at)
+            self._events.strip(numbers)
+            self._messages.forget(numbers)
+            done += len(numbers)
+        return Erased(done, complete=False)
