@@ -103,6 +103,9 @@ def _sealed_hit(record: Record, brand: Brand, found: SealedHit | None) -> Hit | 
     kind = kind_of_path(record)
     if kind is None:
         return "wrong_purpose"
+    # Tokens are minted anywhere, so the brand's ceiling is kept here.
+    if (kind is EventKind.OPENED and not brand.track_opens) or (kind is EventKind.CLICKED and not brand.track_clicks):
+        return "untracked"
     return Hit(record, brand, found.block, found.block.start, found.slot, kind, found.content)
 
 

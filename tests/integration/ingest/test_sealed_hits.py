@@ -12,6 +12,7 @@ from app.models.event import Event, EventKind
 from app.tracking.codes import TOKEN_NUMBERS
 from app.tracking.tokens import TokenContent, TokenPurpose
 from tests.integration.conftest import World
+from tests.integration.front.conftest import ChangeBrand
 
 SHOP = "https://shop.alder.example/for?x=1"
 ADDRESS = "someone@people.example"
@@ -78,6 +79,14 @@ def test_a_token_of_another_brand_or_purpose_leaves_no_trace(world: World) -> No
     assert world.hit(f"/o/s/{wrong}.gif")[0] == "200 OK"
     world.ingest()
     assert events(world) == []
+
+
+def test_what_the_brand_does_not_track_is_not_tracked_by_token_either(world: World, change_brand: ChangeBrand) -> None:
+    change_brand("alder", tracking={"opens": False, "clicks": True})
+    world.hit(f"/o/s/{token(world, TokenPurpose.OPEN)}.gif")
+    world.hit(f"/c/s/{token(world, TokenPurpose.CLICK, destination=SHOP)}")
+    assert world.ingest().dropped == {"untracked": 1}
+    assert [event.kind for event in events(world)] == [EventKind.CLICKED]
 
 
 def test_fields_of_a_pixel_are_kept_sealed_and_out_of_the_query(world: World) -> None:
