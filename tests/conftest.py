@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from app.storage.client import connect
@@ -23,6 +24,10 @@ MASTER_KEYS = "k1:" + base64.b64encode(bytes(range(32, 64))).decode()
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = start_mongod(tmp_path_factory.mktemp("mongod"))
+    with MongoClient[dict[str, Any]](server.url) as client:
+        # Every test drops a database of fifty files. By default they stay open for five minutes, and at 20,000 open
+        # files (a common limit) the server dies in the middle of the suite.
+        client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=15, syncdelay=20)
     yield server
     server.stop()
 
