@@ -207,12 +207,18 @@ class Story:
             "no address": {**good, "recipients": [{"address": f"{word} at home", "name": f"{word}\r\nBcc: {address}"}]},
             "long": {**good, "campaign_id": address * 20},
             "metadata": {**good, "metadata": {f"${word}": address}},
-            "script": content(f"<a href=\"javascript:alert('{address}')\">x</a>"),
             "elsewhere": content(f'<a href="https://{word}.example/?e={address}">x</a>'),
-            "with a login": content(f'<a href="https://{word}:{word}@shop.ibis.example/">x</a>'),
-            "torn html": content(f'<p>{address}<a href="https://shop.ibis.example/{word}>x</a>'),
-            "torn comment": content(f"<!-- {address}"),
         }
+        # Left as they are, with a warning: what the author wrote comes back to the author and is said to nobody else.
+        for odd in (
+            f"<a href=\"javascript:alert('{address}')\">x</a>",
+            f'<a href="https://{word}:{word}@shop.ibis.example/">x</a>',
+            f'<p>{address}<a href="https://shop.ibis.example/{word}>x</a>',
+            f"<!-- {address}",
+        ):
+            told = self._brand("POST", "/v1/messages", "ibis", content(odd)).json()
+            assert told["warnings"]
+            assert not self._marks.find(repr(told["warnings"]).encode())
         for what, body in bodies.items():
             raw, json = (body, None) if isinstance(body, bytes) else (None, body)
             answer = self._client.api("POST", "/v1/messages", "ibis", json, body=raw, headers=self._gossip())

@@ -129,6 +129,8 @@ def _delivery_json(record: DeliveryRecord) -> dict[str, Any]:
             for attempt in record.log
         ],
     }
+    if record.closed:
+        shown["closed"] = record.closed
     if delivery.state is DeliveryState.PENDING:
         shown["next_attempt_at"] = clock.rfc3339(delivery.next_attempt_at)
     return shown

@@ -350,6 +350,9 @@ class DeliveryAnswer(Answer):
     created_at: str = Field(json_schema_extra={"format": "date-time"})
     next_attempt_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
     attempts: int
+    closed: str | None = Field(
+        default=None, description="Why it is dead without a last attempt: `recipient_erased`. Absent otherwise."
+    )
     log: list[AttemptAnswer] = Field(description="The last attempts, oldest first.")
 
 
