@@ -37,8 +37,8 @@ import bson
 
 from app.factory import create_app
 from app.lib import clock
-from app.messages import register
-from app.messages.register import Addressee, Draft
+from app.messages import planning, register
+from app.messages.draft import Addressee, Draft
 from app.models.api_key import Scope
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link
 from app.models.message import Recipient
@@ -163,10 +163,10 @@ def rewrite(services: Services, results: Results) -> None:
     brand = services.brands.by_id("brand")
     if brand is None:
         raise SystemExit("the brand is not there")
-    draft = Draft(Channel.EMAIL, html, None, [Addressee(Recipient("person@people.example"))])
+    draft = Draft(Channel.EMAIL, [Addressee(Recipient("person@people.example"))], html=html)
     started = time.perf_counter()
     for number in range(_REWRITES):
-        planned = register.plan(brand, draft, with_content=True)
+        planned = planning.plan(brand, draft, with_content=True)
         found = register.render(planned, 1000 * number, codes=services.codes, urls=services.urls, with_content=True)
     seconds = time.perf_counter() - started
     rewritten = found[0].html or ""
