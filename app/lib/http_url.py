@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 import idna
@@ -144,6 +145,7 @@ def check_endpoint_url(
     return f"{parts.scheme}://{host}{port}{path}"
 
 
+@lru_cache(maxsize=4096)  # the recipients of a mailing share their domains, and each is asked for twice
 def normalise_domain(text: str) -> str:
     """A domain name as lower-case A-labels without a trailing dot, as a browser looks it up (UTS 46, non-transitional).
 
