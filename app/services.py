@@ -165,7 +165,7 @@ class Services:
 
     @cached_property
     def messages(self) -> Messages:
-        return Messages(self.database, self.vault)
+        return Messages(self.database, self.vault, self.erasures)
 
     @cached_property
     def events(self) -> EventStore:
@@ -217,13 +217,14 @@ class Services:
             keys=self.recipient_keys,
             messages=self.messages,
             events=self.events,
+            deliveries=self.deliveries,
             erasures=self.erasures,
             suppressions=self.suppressions,
         )
 
     @cached_property
     def _sealed_hits(self) -> SealedHits:
-        return SealedHits(self.token_keys, TokenMessages(self.keyring), self.messages)
+        return SealedHits(self.token_keys, TokenMessages(self.keyring), self.messages, self.erasures)
 
     @cached_property
     def journal(self) -> JournalWriter:

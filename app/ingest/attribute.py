@@ -86,7 +86,7 @@ class Attribution:
                 hits.append(found)
         erased = self._erasures.among({hit.message for hit in hits}) if hits else set()
         if erased:
-            dropped["erased"] = sum(hit.message in erased for hit in hits)
+            dropped["erased"] += sum(hit.message in erased for hit in hits)
             hits = [hit for hit in hits if hit.message not in erased]
         return hits, dropped
 
@@ -106,6 +106,8 @@ def _sealed_hit(record: Record, brand: Brand, found: SealedHit | None) -> Hit | 
     # Tokens are minted anywhere, so the brand's ceiling is kept here.
     if (kind is EventKind.OPENED and not brand.track_opens) or (kind is EventKind.CLICKED and not brand.track_clicks):
         return "untracked"
+    if found.erased:
+        return "erased"
     return Hit(record, brand, found.block, found.block.start, found.slot, kind, found.content)
 
 

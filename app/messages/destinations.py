@@ -60,8 +60,11 @@ def log_unread(brand: Brand, findings: Findings) -> None:
             log_event(_log, WARNING, "html_left_unmodified", brand_id=brand.id, line=note.line, column=note.column)
 
 
-def refuse_forbidden(findings: Findings) -> None:
+def refuse_forbidden(findings: Findings, pointer: str | None = None) -> None:
     """Raise when the brand's configuration forbids a link.
+
+    Args:
+        pointer: where the content stood in the request; by default in the field of the link's own part.
 
     Raises:
         InvalidRequest: (422) with an entry for each of the first refused links. The URLs are not repeated: they may be
@@ -70,9 +73,10 @@ def refuse_forbidden(findings: Findings) -> None:
     if findings.refused:
         faults = [
             {
-                "pointer": f"/content/{link.part}",
-                "detail": f"{EXPLANATIONS[link.reason]} (line {link.line}, column {link.column})",
+                "pointer": pointer or f"/content/{link.part}",
+                "detail": f"{EXPLANATIONS[link.reason]} ({place}line {link.line}, column {link.column})",
             }
             for link in findings.refused
+            for place in (f"{link.part} part, " if pointer else "",)
         ]
         raise InvalidRequest("A link leads where it may not.", code="invalid_destination", errors=faults, status=422)

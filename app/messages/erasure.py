@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from app.lib.ids import event_id_text
 from app.models.message import Message
 
 WHOLE_BRAND = "*"
 PAGE = 1000
+_EVENTS_AT_ONCE = 500
 MAX_PAGES = 50
 """In one call; a person with more messages is erased by calling again."""
 
@@ -35,10 +37,18 @@ class MessageStore(Protocol):
 
 class EventStore(Protocol):
     def strip(self, messages: Sequence[int]) -> None: ...
+    def ids_of(self, messages: Sequence[int], *, after: bytes | None, limit: int) -> list[bytes]:
+        """Ids of the messages' events in ascending order, at most `limit` of those after one."""
+
+
+class DeliveryStore(Protocol):
+    def forget(self, brand_id: str, event_ids: Collection[str]) -> int:
+        """Remove what webhooks about these events hold, and give up those that wait."""
 
 
 class ErasureStore(Protocol):
     def add(self, messages: Collection[int], at: datetime) -> None: ...
+    def add_person(self, brand_id: str, address_hash: str, at: datetime) -> None: ...
 
 
 class SuppressionStore(Protocol):
@@ -69,12 +79,14 @@ class Erasure:
         keys: RecipientKeys,
         messages: MessageStore,
         events: EventStore,
+        deliveries: DeliveryStore,
         erasures: ErasureStore,
         suppressions: SuppressionStore,
     ) -> None:
         self._keys = keys
         self._messages = messages
         self._events = events
+        self._deliveries = deliveries
         self._erasures = erasures
         self._suppressions = suppressions
 
@@ -89,6 +101,8 @@ class Erasure:
         """
         if suppress:
             self._suppressions.add(brand_id, address_hash, list_id=WHOLE_BRAND, reason="erased", at=at, message=None)
+        # Before the key goes: whoever registers them at this moment looks here afterwards.
+        self._erasures.add_person(brand_id, address_hash, at)
         self._keys.delete(brand_id, address_hash)
         self._suppressions.forget_message(brand_id, address_hash)
         done = 0
@@ -99,6 +113,14 @@ class Erasure:
             # In this order: once a message has lost its hash, nobody finds the rest of it again.
             self._erasures.add(numbers, at)
             self._events.strip(numbers)
+            self._forget_deliveries(brand_id, numbers)
             self._messages.forget(numbers)
             done += len(numbers)
         return Erased(done, complete=False)
+
+    def _forget_deliveries(self, brand_id: str, numbers: Sequence[int]) -> None:
+        """The person's key closes nearly all of them; this is for what the brand's key sealed, and for what waits."""
+        after: bytes | None = None
+        while ids := self._events.ids_of(numbers, after=after, limit=_EVENTS_AT_ONCE):
+            self._deliveries.forget(brand_id, [event_id_text(event_id) for event_id in ids])
+            after = ids[-1]

@@ -7,57 +7,118 @@ left without it, and erasing the person erases the rest.
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
+import idna
+
+from app.lib.http_url import normalise_domain
 from app.messages.draft import Draft
 from app.models.block import FIRST_LINK_SLOT, Channel, Link
-from app.tracking.personal import without_values
+from app.tracking.link_table import LABEL_LENGTH
+from app.tracking.personal import fill, without_values
 
 # Pieces of a path, fields of a query, the fragment: whatever `without_values` can take out as a whole.
 _PIECE = re.compile(r"(?<=[/?&#])[^/?&#]+")
 _ORIGIN = re.compile(r"[A-Za-z]+://[^/?#]*")
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+_MAX_DECODINGS = 5
 _MIN_DIGITS = 7
+_LONGEST_COUNTRY_CODE = 3
+_MIN_CUT = 4
+
+_Naming = Callable[[str], bool]
+"""Whether a text names the address."""
 
 
 def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], dict[str, str]]:
     """The links with the recipient's address taken out, and the values that it went into.
 
     Batches are left alone: a link that all of them share names nobody in particular.
+
+    Args:
+        draft: its values fill the personalised ones among `links` (`planning` has made sure of that).
     """
-    address = draft.addressees[0].recipient.address
+    addressee = draft.addressees[0]
+    address = addressee.recipient.address
     if len(draft.addressees) != 1 or not address:
         return tuple(links), {}
+    naming = _naming(draft.channel, address)
     kept: list[Link] = []
     values: dict[str, str] = {}
     for index, given in enumerate(links):
-        name = f"_link_{index + FIRST_LINK_SLOT}"
-        template = None if given.personal else _without_address(given.destination, draft.channel, address)
-        label = "" if _names(given.label, draft.channel, address) else given.label
-        if template is None:
+        label = "" if naming(given.label) or _is_cut_within(given.label, draft.channel, address) else given.label
+        left = _without_address(given.destination, naming)
+        if left is None:
             kept.append(replace(given, label=label))
         else:
-            values[name] = given.destination
-            left = without_values(template) or ""
+            name = f"_link_{index + FIRST_LINK_SLOT}"
+            values[name] = fill(given.destination, addressee.values) if given.personal else given.destination
             kept.append(Link(f"{{{{{name}}}}}", label, personal=True, fallback=left))
     return tuple(kept), values
 
 
-def _without_address(url: str, channel: Channel, address: str) -> str | None:
-    """The URL with a place instead of each piece that names the address; None when there is no such piece."""
+def _without_address(url: str, naming: _Naming) -> str | None:
+    """What is left of a URL that names the address, which may be nothing; None when it does not name it."""
     origin = _ORIGIN.match(url)
-    if origin is None or not _names(url, channel, address):
+    if origin is None or not naming(url):
         return None
-    rest = url[origin.end() :]
-    found = _PIECE.sub(lambda piece: "{{x}}" if _names(piece[0], channel, address) else piece[0], rest)
-    return None if found == rest else origin[0] + found
+    if naming(origin[0]):
+        return ""
+    pieces = _PIECE.sub(lambda piece: "{{x}}" if naming(piece[0]) else piece[0], url[origin.end() :])
+    left = without_values(origin[0] + pieces) or ""
+    # An address that no single piece holds: `a/b@x.example` is one, too.
+    return f"{origin[0]}/" if naming(left) else left
 
 
-def _names(text: str, channel: Channel, address: str) -> bool:
-    readings = {text, unquote(text), unquote_plus(text), unquote(unquote(text))}
+def _naming(channel: Channel, address: str) -> _Naming:
     if channel is Channel.EMAIL:
-        return any(address.casefold() in reading.casefold() for reading in readings)
+        forms = _email_forms(address)
+        return lambda text: any(form in reading for reading in _readings(text) for form in forms)
     digits = address.lstrip("+")
-    return len(digits) >= _MIN_DIGITS and any(digits in re.sub(r"[^0-9]", "", reading) for reading in readings)
+    if len(digits) < _MIN_DIGITS:
+        return lambda text: False
+    # As it is dialled at home, too: `0151…` for `+49151…`.
+    if len(digits) > _MIN_DIGITS + _LONGEST_COUNTRY_CODE:
+        digits = digits[_LONGEST_COUNTRY_CODE:]
+    return lambda text: any(digits in _NOT_DIGITS.sub("", reading) for reading in _readings(text))
+
+
+def _email_forms(address: str) -> frozenset[str]:
+    """As people and programs write it into a URL: the domain in both spellings, the whole in base64."""
+    local, _, domain = address.rpartition("@")
+    spelt = {address, address.lower()}
+    with suppress(ValueError):  # some names that live on in DNS are none by IDNA: then only what was written counts
+        ascii_domain = normalise_domain(domain)
+        spelt |= {f"{local}@{ascii_domain}", f"{local}@{idna.decode(ascii_domain)}"}
+    encoded = [encode(form.encode()) for form in spelt for encode in (base64.b64encode, base64.urlsafe_b64encode)]
+    return frozenset(map(_plain, spelt | {form.decode("ascii").rstrip("=") for form in encoded}))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """The text as it stands, and decoded once, twice, …"""
+    for _ in range(_MAX_DECODINGS):
+        yield _plain(text)
+        decoded = unquote(text)
+        if decoded == text:
+            return
+        text = decoded
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _is_cut_within(label: str, channel: Channel, address: str) -> bool:
+    """Whether a label that was cut to its length ends with the beginning of the address."""
+    if len(label) < LABEL_LENGTH - 1:
+        return False
+    text, whole = _plain(label), _plain(address)
+    if channel is Channel.SMS:
+        text, whole = _NOT_DIGITS.sub("", text), whole.lstrip("+")
+    return any(text.endswith(whole[:length]) for length in range(_MIN_CUT, len(whole)))

@@ -4,7 +4,7 @@ content will be filled. No store is touched. `register` stores and renders."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -22,10 +22,11 @@ from app.tracking.link_reasons import EXPLANATIONS, Action
 from app.tracking.link_rules import LinkRules, decide, refusal_of_values
 from app.tracking.link_table import LinkTable
 from app.tracking.mime_parts import PartKind
+from app.tracking.placeholders import unsubscribe_splices
 from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_mime import MimeTemplate, plan_mime
 from app.tracking.rewrite_text import plan_text
-from app.tracking.template import Template
+from app.tracking.template import Splice, Template, assemble, refuse_lone_surrogates
 from app.tracking.urls import TrackingUrls
 
 MAX_CODES = 100_000
@@ -105,6 +106,8 @@ class _Work:
     draft: Draft
     rules: LinkRules
     opens: bool
+    values_at: str = "/recipients/{index}/values"
+    """Where a recipient's values stand in the request."""
     table: LinkTable = field(default_factory=LinkTable)
     findings: Findings = field(default_factory=Findings)
     notes: list[Warning_] = field(default_factory=list)
@@ -141,19 +144,27 @@ def plan_link(brand: Brand, draft: Draft, destination: str) -> Plan:
     Raises:
         InvalidRequest: as `plan`; or the destination is not tracked, or the text has no place for the link.
     """
-    around = _PLACE_OF_LINK.split("{{ link }}" if draft.text is None else draft.text)
-    if len(around) != 2:
+    text = "{{ link }}" if draft.text is None else draft.text
+    refuse_lone_surrogates(text)
+    places = list(_PLACE_OF_LINK.finditer(text))
+    if len(places) != 1:
         raise _fault("/text", "must have {{ link }} exactly once, where the link goes")
-    before, after = around
+    start, end = places[0].span()
+    unsubscribe = unsubscribe_splices(text)
+    if unsubscribe and not draft.addressees[0].recipient.address:
+        raise _fault("/text", "has {{unsubscribe_url}}, which leads nobody anywhere without a recipient")
     work = _begin(brand, draft)
+    work.values_at = "/values"
     decision = decide(destination, work.rules)
     if decision.action is Action.REFUSED:
         raise _fault("/destination", EXPLANATIONS[decision.reason], code="invalid_destination")
     if decision.action is not Action.TRACKED:
         raise _fault("/destination", f"is not a link that can be tracked. {EXPLANATIONS[decision.reason]}")
     slot = work.table.add(decision.destination, "", personal=decision.personal)
-    work.text = Template((before, slot, after))
-    work.draft = replace(draft, text=before + destination + after)
+    work.findings.begin("destination", destination)
+    work.findings.add(decision, destination, 0, slot)
+    work.text = assemble(text, [Splice(start, end, (slot,)), *unsubscribe], escape=False)
+    work.draft = replace(draft, text=text[:start] + destination + text[end:])
     return _finish(work, header=False, footer=False, with_content=True)
 
 
@@ -184,9 +195,9 @@ def _begin(brand: Brand, draft: Draft) -> _Work:
 
 def _finish(work: _Work, *, header: bool, footer: bool, with_content: bool) -> Plan:
     brand, draft = work.brand, work.draft
-    refuse_forbidden(work.findings)
+    refuse_forbidden(work.findings, None if draft.mime is None else "/content/mime")
     log_unread(brand, work.findings)
-    _check_values(draft, work.table.links, work.rules)
+    _check_values(work)
     links, values = set_aside(draft, work.table.links)
     content = work.html or work.mime
     if content is not None:
@@ -247,15 +258,15 @@ def _plan_mime(raw: bytes, work: _Work, *, header: bool, footer: bool) -> MimeTe
     return plan_mime(raw, plan_part=plan_part, notes=note)
 
 
-def _check_values(draft: Draft, links: Sequence[Link], rules: LinkRules) -> None:
+def _check_values(work: _Work) -> None:
     """Every recipient's values have to make a URL of every personalised link."""
-    templates = list(dict.fromkeys(link.destination for link in links if link.personal))
+    templates = list(dict.fromkeys(link.destination for link in work.table.links if link.personal))
     faults: list[dict[str, str]] = []
-    for index, addressee in enumerate(draft.addressees if templates else ()):
+    for index, addressee in enumerate(work.draft.addressees if templates else ()):
         for template in templates:
-            refusal = refusal_of_values(template, addressee.values, rules)
+            refusal = refusal_of_values(template, addressee.values, work.rules)
             if refusal is not None:
-                faults.append({"pointer": f"/recipients/{index}/values", "detail": refusal})
+                faults.append({"pointer": work.values_at.format(index=index), "detail": refusal})
                 break
         if len(faults) == MAX_FAULTS:
             break

@@ -34,6 +34,7 @@ class Registered:
     links: list[tuple[Link, str]]
     unsubscribe_url: str
     headers: dict[str, str] | None
+    """What the sender has to add; None for SMS, and when `mime` has them already."""
 
 
 class BlockStore(Protocol):
@@ -119,12 +120,15 @@ def _one(
     headers = None
     if planned.draft.channel is Channel.EMAIL:
         headers = list_unsubscribe_headers(unsubscribe_url, planned.brand.unsubscribe.mailto)
+    mime = planned.mime.render(url_of, headers or {}) if planned.mime and with_content else None
+    if mime is not None and planned.mime is not None and planned.mime.accepts_headers:
+        headers = None  # or a sender that does as told would send them twice
     return Registered(
         id=message_id,
         recipient_id=addressee.recipient.id,
         html=planned.html.render(url_of) if planned.html and with_content else None,
         text=planned.text.render(url_of) if planned.text and with_content else None,
-        mime=planned.mime.render(url_of, headers or {}) if planned.mime and with_content else None,
+        mime=mime,
         pixel_url=url_of[planned.pixel] if planned.pixel is not None else None,
         links=[(link, url_of[FIRST_LINK_SLOT + index]) for index, link in enumerate(planned.links)],
         unsubscribe_url=unsubscribe_url,

@@ -105,6 +105,16 @@ class Vault:
         """
         return recipient_key_id_of(sealed)
 
+    def gone(self, sealed: Sequence[bytes]) -> list[bool]:
+        """For each sealed value whether its person has been erased: one query, nothing is opened.
+
+        Raises:
+            SealBroken: neither sealed it.
+        """
+        key_ids = [recipient_key_id_of(value) for value in sealed]
+        there = {key.id for key in self._keys.find({key_id for key_id in key_ids if key_id})}
+        return [bool(key_id) and key_id not in there for key_id in key_ids]
+
     def number_of(self, sealed: bytes) -> int:
         """Which of the brand's keys must stay for this to open: 0 when a person's key sealed it.
 

@@ -157,6 +157,7 @@ class TokenKeys:
 
         Raises:
             StoreUnavailable: a key is newer than those that are known here, and the store does not answer.
+            ConfigurationError: a key is there and cannot be unwrapped here: whoever accepted the hit could.
         """
         found = [self._check(*hit) for hit in hits]
         if any(
@@ -165,6 +166,10 @@ class TokenKeys:
         ):
             self.refresh()
             found = [self._check(*hit) for hit in hits]
+        unusable = {(row.brand_id, row.number) for row in self._snapshot.rows} - self._snapshot.keys.keys()
+        for hit, (_, number) in zip(hits, found, strict=True):
+            if (hit[0], number) in unusable:
+                raise ConfigurationError(f"brand {hit[0]}: its token key {number} cannot be unwrapped")
         return [answer if isinstance(answer, TokenContent) else None for answer, _ in found]
 
     def seal_many(self, brand_id: str, purpose: TokenPurpose, contents: Iterable[TokenContent]) -> list[str]:

@@ -194,6 +194,15 @@ class EventStore:
                 {"m": {"$in": [Int64(number) for number in messages]}}, {"$unset": {"ip": "", "q": "", "p": ""}}
             )
 
+    def ids_of(self, messages: Sequence[int], *, after: bytes | None, limit: int) -> list[bytes]:
+        """Ids of messages' events, ascending, at most `limit` of those after one."""
+        query: Document = {"m": {"$in": [Int64(number) for number in messages]}}
+        if after is not None:
+            query["_id"] = {"$gt": after}
+        with translated():
+            found = self._events.find(query, {"_id": 1}).hint("first").sort("_id", 1).limit(limit)
+            return [bytes(row["_id"]) for row in found]
+
     def delete_recorded_before(self, brand_id: str, kind: EventKind, before_ms: int, limit: int) -> int:
         """Delete at most `limit` of a brand's events of a kind that are past their retention; answers how many."""
         query = {"b": brand_id, "k": _KIND_CODES[kind], "rt": {"$lt": Int64(before_ms)}}

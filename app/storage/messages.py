@@ -21,6 +21,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from app.errors import StoreUnavailable
+from app.lib import clock
 from app.models.block import Channel
 from app.models.message import Message, Recipient
 from app.models.sealed import SealedField
@@ -37,6 +38,13 @@ class Vault(Protocol):
     def seal_many(self, brand_id: str, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]: ...
     def open_many(self, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]: ...
     def key_id_of(self, sealed: bytes) -> bytes: ...
+    def gone(self, sealed: Sequence[bytes]) -> list[bool]: ...
+
+
+class Erasures(Protocol):
+    """Keeps the numbers of erased messages."""
+
+    def add(self, messages: Collection[int], at: datetime) -> None: ...
 
 
 class Messages:
@@ -52,12 +60,15 @@ class Messages:
         IndexModel([("b", ASCENDING), ("at", ASCENDING)], name="old_style", partialFilterExpression=_OLD_STYLE),
     )
 
-    def __init__(self, database: Database[Document], vault: Vault) -> None:
+    def __init__(self, database: Database[Document], vault: Vault, erasures: Erasures | None = None) -> None:
         self._messages = database["messages"]
         self._vault = vault
+        self._erasures = erasures
 
     def insert_many(self, messages: Sequence[Message]) -> None:
         """Store messages; those already stored are left as they are.
+
+        Whoever is erased meanwhile is erased: of their message is left what an erasure leaves.
 
         Raises:
             StoreUnavailable: some may be missing; calling again with the same messages is right.
@@ -70,6 +81,12 @@ class Messages:
                 self._messages.insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 only_duplicates(error)
+        # After the write: an erasure deletes the key before it looks for messages, so one of the two finds this one.
+        lost = self._vault.gone([document["s"] for document in documents])
+        if orphans := [int(document["_id"]) for document, gone in zip(documents, lost, strict=True) if gone]:
+            if self._erasures is not None:
+                self._erasures.add(orphans, clock.now())
+            self.forget(orphans)
 
     def get(self, number: int) -> Message | None:
         return self.get_many([number]).get(number)

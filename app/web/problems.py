@@ -44,6 +44,8 @@ CODES: dict[str, str] = {
     "channel_not_enabled": "The brand does not use this channel.",
     "invalid_destination": "A link is malformed, not http or https, or outside the brand's domains.",
     "invalid_text": "A text holds half of a surrogate pair.",
+    "invalid_values": "A recipient's values cannot fill a personalised link; `errors` says whose.",
+    "tracking_not_allowed": "More tracking is asked for than the brand allows.",
     "too_many_links": "The content has more links than one message may have.",
     "body_too_large": "The body is larger than 8 MiB.",
     "batch_too_large": "Recipients times links are too many for one call; split the batch.",

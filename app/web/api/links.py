@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.errors import InvalidRequest
 from app.messages.draft import Addressee, Draft
@@ -30,16 +30,32 @@ from app.web.api.schemas import (
 MAX_DESTINATION_CHARS = 8192
 
 
+Destination = Annotated[
+    str,
+    # No controls: a reader of the URL may drop CR, LF and tabs, and then it leads elsewhere.
+    StringConstraints(min_length=1, max_length=MAX_DESTINATION_CHARS, pattern=r"^[^\x00-\x1F\x7F]*$"),
+]
+
+
 class NewLink(Schema):
-    destination: str = Field(min_length=1, max_length=MAX_DESTINATION_CHARS, description="Where it leads.")
+    destination: Destination = Field(description="Where it leads. May have `{{ name }}`, filled from `values`.")
     channel: Literal["email", "sms"] = "sms"
     text: str | None = Field(
         default=None,
         min_length=1,
         max_length=5000,
-        description="The SMS that it goes into; `{{ link }}` is its place. Comes back filled, with its segments.",
+        description=(
+            "The SMS that it goes into; `{{ link }}` is its place, `{{unsubscribe_url}}` may stand there too. Comes "
+            "back filled, with its segments."
+        ),
     )
-    recipient: NewRecipient | None = Field(default=None, description="Without one the link belongs to nobody.")
+    recipient: NewRecipient | None = Field(
+        default=None,
+        description=(
+            "Without one the link belongs to nobody: it takes neither metadata nor values, and nobody can unsubscribe "
+            "by it."
+        ),
+    )
     campaign_id: Reference | None = None
     list_id: Reference | None = None
     job_source: Reference | None = None
@@ -53,8 +69,8 @@ class LinkAnswer(Answer):
     id: str = Field(description="Its message's id: events of the link carry it.")
     link_id: str
     url: str = Field(description="The short link.")
-    destination: str
-    unsubscribe_url: str
+    destination: str = Field(description="As figures name it: without what is the recipient's own.")
+    unsubscribe_url: str | None = Field(default=None, description="Absent without a recipient.")
     text: str | None = None
     segments: Segments | None = Field(default=None, description="SMS only.")
     warnings: list[ContentWarning]
@@ -63,6 +79,10 @@ class LinkAnswer(Answer):
 def create(call: Call) -> Reply:
     body = call.body_as(NewLink)
     given = body.recipient
+    if given is None and (body.metadata or body.values):
+        pointers = [name for name in ("metadata", "values") if getattr(body, name)]
+        errors = [{"pointer": f"/{name}", "detail": "needs a recipient, whose it is"} for name in pointers]
+        raise InvalidRequest("A link of nobody has nothing personal.", errors=errors, status=422)
     if given is not None and (faults := recipient_faults(Channel(body.channel), [given], body.metadata, body.values)):
         errors = [{**fault, "pointer": fault["pointer"].replace("/recipients/0", "/recipient")} for fault in faults]
         raise InvalidRequest("The recipient is not valid.", errors=errors, status=422)
@@ -89,7 +109,7 @@ def create(call: Call) -> Reply:
         "link_id": link["id"],
         "url": link["tracked_url"],
         "destination": link["url"],
-        "unsubscribe_url": message["unsubscribe_url"],
+        **({} if given is None else {"unsubscribe_url": message["unsubscribe_url"]}),
         "warnings": made["warnings"],
         **({"text": message["text"]} if body.text is not None else {}),
         **({"segments": made["segments"]} if "segments" in made else {}),

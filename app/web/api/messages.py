@@ -21,6 +21,7 @@ from app.models.block import Channel
 from app.models.event import Event, EventKind
 from app.models.idempotency import Decision
 from app.models.message import Message, Recipient
+from app.tracking.codes import TOKEN_NUMBERS
 from app.web.api import idempotency
 from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
@@ -96,11 +97,29 @@ def report(call: Call) -> Reply:
 
 def _own_message(call: Call) -> Message:
     number = call.services.codes.message_number(call.arguments["message_id"])
-    message = None if number is None else call.services.messages.get(number)
+    message = None if number is None else call.services.messages.get(number) or _nobodys(call, number)
     # One answer for unknown and foreign: a brand learns nothing about another brand's ids.
     if message is None or message.brand_id != call.brand.id:
         raise NotFound("There is no such message.")
     return message
+
+
+def _nobodys(call: Call, number: int) -> Message | None:
+    """A link without a recipient (`POST /v1/links`): it has a block and no message document."""
+    block = call.services.block_cache.find(number) if number < TOKEN_NUMBERS else None
+    if block is None or block.message_of(number) != number:
+        return None
+    return Message(
+        number=number,
+        brand_id=block.brand_id,
+        channel=block.channel,
+        recipient=Recipient(""),
+        address_hash="",
+        created_at=block.created_at,
+        campaign_id=block.campaign_id,
+        list_id=block.list_id,
+        job_source=block.job_source,
+    )
 
 
 def _draft(body: NewMessages) -> Draft:
@@ -173,7 +192,7 @@ def _registered_json(one: Registered) -> dict[str, Any]:
 
 
 def _message_json(call: Call, message: Message, events: list[Event]) -> dict[str, Any]:
-    person = None if message.erased else _person_json(message)
+    person = _person_json(message) if message.address_hash else None
     about = {"campaign_id": message.campaign_id, "list_id": message.list_id, "job_source": message.job_source}
     return {
         "id": call.services.codes.message_id(message.number),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,17 +15,25 @@ from app.messages.addresses import check_address
 from app.models.api_key import Scope
 from app.models.block import Channel
 from app.models.event import Event
+from app.models.idempotency import Decision
 from app.models.message import Message
+from app.web.api import idempotency
 from app.web.api.event_json import events_json
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.recipient_schemas import ErasedAnswer, ErasePerson, ExportPerson, PersonAnswer, PersonRef
+
+MAX_EVENTS = 2000
+"""On one page of an export: the page ends after the message that reaches it."""
 
 
 def erase(call: Call) -> Reply:
     body = call.body_as(ErasePerson)
     address_hash = _hash(call, body)
-    erased = call.services.erasure.erase(call.brand.id, address_hash, suppress=body.suppress, at=clock.now())
-    return Reply({"messages": erased.messages, "complete": erased.complete, "suppressed": body.suppress})
+    # Calling again is harmless by nature; the key only guards against reuse for another person.
+    commitment = idempotency.commit(call, Decision)
+    erased = call.services.erasure.erase(call.brand.id, address_hash, suppress=body.suppress, at=commitment.created_at)
+    answer = {"messages": erased.messages, "complete": erased.complete, "suppressed": body.suppress}
+    return Reply(answer, commitment.headers)
 
 
 def export(call: Call) -> Reply:
@@ -33,9 +42,9 @@ def export(call: Call) -> Reply:
     address_hash = _hash(call, body)
     after = None if body.cursor is None else services.codes.message_number(body.cursor)
     if body.cursor is not None and after is None:
-        raise InvalidRequest("The cursor is not one of ours.", code="invalid_parameter", status=422)
+        raise InvalidRequest("The cursor is not one of this list.", code="invalid_cursor")
     found = services.messages.of_recipient(call.brand.id, address_hash, after=after, limit=body.limit + 1)
-    page = found[: body.limit]
+    page = _page(call, found[: body.limit])
     suppressions = services.suppressions.of_address(call.brand.id, address_hash)
     return Reply(
         {
@@ -43,8 +52,8 @@ def export(call: Call) -> Reply:
             "suppressions": [
                 {"list_id": row.list_id, "reason": row.reason, "at": clock.rfc3339(row.at)} for row in suppressions
             ],
-            "messages": [_message_json(call, message) for message in page],
-            "next_cursor": services.codes.message_id(page[-1].number) if len(found) > body.limit else None,
+            "messages": page,
+            "next_cursor": page[-1]["id"] if len(found) > len(page) else None,
         }
     )
 
@@ -54,7 +63,8 @@ def _hash(call: Call, who: PersonRef) -> str:
     services = call.services
     if who.address is not None:
         try:
-            channel = Channel.SMS if who.address.startswith("+") else Channel.EMAIL
+            phone = who.address.startswith("+") and "@" not in who.address
+            channel = Channel.SMS if phone else Channel.EMAIL
             check_address(channel, who.address)
         except ValueError as error:
             errors = [{"pointer": "/address", "detail": str(error)}]
@@ -65,6 +75,18 @@ def _hash(call: Call, who: PersonRef) -> str:
     if found is None or found[0] != call.brand.id:
         raise NotFound("There is no such message, or its recipient is erased.")
     return found[1]
+
+
+def _page(call: Call, messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """As many of the messages as have room with all their events, at least one."""
+    page: list[dict[str, Any]] = []
+    events = 0
+    for message in messages:
+        page.append(_message_json(call, message))
+        events += len(page[-1]["events"])
+        if events >= MAX_EVENTS:
+            break
+    return page
 
 
 def _message_json(call: Call, message: Message) -> dict[str, Any]:
@@ -86,18 +108,18 @@ def _message_json(call: Call, message: Message) -> dict[str, Any]:
         "metadata": dict(message.metadata),
         "values": dict(message.values),
         "events": [
-            {**shown, **_personal(call, event)}
-            for shown, event in zip(events_json(events, services), events, strict=True)
+            {**shown, **personal}
+            for shown, personal in zip(events_json(events, services), _personal(call, events), strict=True)
         ],
     }
 
 
-def _personal(call: Call, event: Event) -> dict[str, Any]:
-    """What was sealed for the person with this event."""
-    if not event.personal:
-        return {}
-    opened = call.services.vault.open_many(PURPOSE, [(event.brand_id, event.personal)])[0]
-    return {} if opened is None else {"personal": orjson.loads(opened)}
+def _personal(call: Call, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What was sealed for the person with each event."""
+    sealed = [event for event in events if event.personal]
+    texts = call.services.vault.open_many(PURPOSE, [(event.brand_id, event.personal) for event in sealed])
+    opened = {event.id: orjson.loads(text) for event, text in zip(sealed, texts, strict=True) if text is not None}
+    return [{"personal": opened[event.id]} if event.id in opened else {} for event in events]
 
 
 OPERATIONS = (

@@ -7,12 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from app.errors import InvalidRequest
-from app.lib import clock
 from app.messages.addresses import check_address
 from app.messages.stop_words import ReplyKind, parse_reply
 from app.models.api_key import Scope
 from app.models.block import Channel
+from app.models.idempotency import Decision
 from app.storage.suppressions import WHOLE_BRAND
+from app.web.api import idempotency
 from app.web.api.fields import Address, Answer, Schema
 from app.web.api.operation import Call, Operation, Reply
 
@@ -35,6 +36,7 @@ def take(call: Call) -> Reply:
     except ValueError as error:
         errors = [{"pointer": "/address", "detail": str(error)}]
         raise InvalidRequest("The address is not valid.", errors=errors, status=422) from None
+    commitment = idempotency.commit(call, Decision)
     reply = parse_reply(body.text, call.brand.stop_words)
     stop = reply.kind is ReplyKind.STOP
     if stop:
@@ -43,10 +45,10 @@ def take(call: Call) -> Reply:
             call.services.keyring.address_hash(call.brand.id, Channel.SMS, body.address),
             list_id=WHOLE_BRAND,
             reason="stop_word",
-            at=clock.now(),
+            at=commitment.created_at,
             message=None,
         )
-    return Reply({"kind": reply.kind.value, "suppressed": stop})
+    return Reply({"kind": reply.kind.value, "suppressed": stop}, commitment.headers)
 
 
 OPERATIONS = (

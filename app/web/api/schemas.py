@@ -189,7 +189,7 @@ class TrackedLink(Answer):
 class ContentWarning(Answer):
     """Something about the content that was not done, or that its author should know."""
 
-    part: Literal["html", "text", "mime"]
+    part: Literal["html", "text", "mime", "destination"]
     line: int | None = Field(default=None, description="From 1.")
     column: int | None = None
     code: str
@@ -221,7 +221,10 @@ class RegisteredMessage(Answer):
     pixel_url: str | None = Field(default=None, description="Absent when opens are not tracked.")
     links: list[TrackedLink]
     unsubscribe_url: str
-    headers: dict[str, str] | None = Field(default=None, description="Email only: add these to the message.")
+    headers: dict[str, str] | None = Field(
+        default=None,
+        description=("Email only: add these to the message. Absent when the `mime` of this answer has them already."),
+    )
 
 
 class RegisteredMessages(Answer):
@@ -295,7 +298,9 @@ class MessageAnswer(Answer):
     list_id: str | None = None
     job_source: str | None = None
     erased: bool = Field(description="The recipient was erased, or the message is past its retention.")
-    recipient: RecipientAnswer | None = Field(default=None, description="Absent once it is erased.")
+    recipient: RecipientAnswer | None = Field(
+        default=None, description="Absent once it is erased, and of a link for nobody."
+    )
     metadata: dict[str, str]
     events: list[EventAnswer] = Field(description="The timeline, oldest first, at most 1,000 events.")
 
