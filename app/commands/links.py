@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from app.brands import Brand, BrandRegistry, BrandsFileRefused, EndpointRules
+from app.brands import Brand, BrandRegistry, BrandsFileRefused, EndpointRules, Page
 from app.errors import InvalidRequest
 from app.messages.lint import LintDraft, LintReport, lint
 from app.models.block import Channel
@@ -27,8 +27,9 @@ def group() -> None:
 
 @group.command("lint")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--brand", "brand_id", required=True, help="Whose rules apply.")
+@click.option("--brand", "brand_id", help="Whose rules apply. Without it: every public domain is allowed.")
 @click.option("--text", "as_text", is_flag=True, help="The file is plain text. Default: only if it ends in .txt.")
+@click.option("--mime", "as_mime", is_flag=True, help="The file is a whole message. Default: only if it ends in .eml.")
 @click.option("--sms", is_flag=True, help="The file is the text of an SMS.")
 @click.option("--value", "values", multiple=True, metavar="NAME", help="Every recipient has a value of this name.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of POST /v1/messages/lint.")
@@ -36,8 +37,9 @@ def group() -> None:
 def lint_file(
     *,
     file: Path,
-    brand_id: str,
+    brand_id: str | None,
     as_text: bool,
+    as_mime: bool,
     sms: bool,
     values: tuple[str, ...],
     as_json: bool,
@@ -45,12 +47,15 @@ def lint_file(
 ) -> None:
     """Show each link of FILE, what happens to it and why. Exit code 1 when a link would be refused."""
     brand = _brand(brand_id, brands_file)
-    content = _read(file)
+    raw = _read(file)
     is_text = as_text or sms or file.suffix.lower() == ".txt"
+    is_mime = not is_text and (as_mime or file.suffix.lower() == ".eml")
+    content = "" if is_mime else _decoded(file, raw)
     draft = LintDraft(
         channel=Channel.SMS if sms else Channel.EMAIL,
-        html=None if is_text else content,
+        html=None if is_text or is_mime else content,
         text=content if is_text else None,
+        mime=raw if is_mime else None,
         values=frozenset(values),
     )
     try:
@@ -62,7 +67,9 @@ def lint_file(
         raise click.exceptions.Exit(1)
 
 
-def _brand(brand_id: str, brands_file: Path | None) -> Brand:
+def _brand(brand_id: str | None, brands_file: Path | None) -> Brand:
+    if brand_id is None:
+        return Brand("-", "-", frozenset(Channel), ("tracking.example",), "tracking.example", Page("-"))
     settings = load_brands_settings()
     path = brands_file or settings.brands_file
     try:
@@ -81,11 +88,15 @@ def _brand(brand_id: str, brands_file: Path | None) -> Brand:
     return brand
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> bytes:
     with file.open("rb") as stream:
         raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise click.ClickException(f"{file.name} is larger than {MAX_BYTES // 1024 // 1024} MiB.")
+    return raw
+
+
+def _decoded(file: Path, raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -95,9 +106,13 @@ def _read(file: Path) -> str:
 def _table(report: LintReport) -> str:
     lines: list[str] = []
     for note in report.warnings:
-        lines.append(f"{note['part']} {note['line']}:{note['column']}  WARNING  {note['detail']}")
+        place = f"{note['part']} {note['line']}:{note['column']}" if "line" in note else note["part"]
+        lines.append(f"{place}  WARNING {note['code']}: {note['detail']}")
     for link in report.links:
         lines += _rows(link)
+    if report.segments is not None:
+        before, after = report.segments.before, report.segments.after
+        lines.append(f"{after.segments} segments ({before.segments} with the author's links), {after.encoding.value}")
     counts = report.counts
     lines.append(", ".join(f"{counts[action]} {action.value}" for action in Action))
     if report.left_out:

@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.brands.brand import Brand
+from app.messages.content import Note, plan_message, preview_of
 from app.messages.destinations import rules_of
-from app.models.block import FIRST_LINK_SLOT, Channel
+from app.messages.sms_preview import SmsPreview
+from app.models.block import Channel, link_id
 from app.tracking.findings import Finding, Findings
 from app.tracking.link_reasons import CAUTIONS, EXPLANATIONS, Action
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_text import plan_text
+from app.tracking.urls import TrackingUrls
+
+_URLS = TrackingUrls("https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class LintDraft:
     channel: Channel
     html: str | None = field(default=None, repr=False)
     text: str | None = field(default=None, repr=False)
+    mime: bytes | None = field(default=None, repr=False)
+    """A whole message, instead of html and text."""
     values: frozenset[str] = frozenset()
     """The names of the values that every recipient will have."""
     campaign_id: str | None = None
@@ -37,10 +44,12 @@ class LintDraft:
 class LintReport:
     links: tuple[Finding, ...]
     """By part, in the order of the content."""
-    warnings: tuple[dict[str, str | int], ...]
+    warnings: tuple[Note, ...]
     """About whole parts: part, line, column, code, detail."""
     left_out: int
     """Links for which there was no room in `links`."""
+    segments: SmsPreview | None = None
+    """SMS only."""
 
     @property
     def counts(self) -> Counter[Action]:
@@ -52,11 +61,15 @@ class LintReport:
             "links": [_link_json(link) for link in self.links],
             "warnings": list(self.warnings),
             "left_out": self.left_out,
+            **({} if self.segments is None else {"segments": self.segments.as_json()}),
         }
 
 
-def lint(brand: Brand, draft: LintDraft) -> LintReport:
+def lint(brand: Brand, draft: LintDraft, urls: TrackingUrls = _URLS) -> LintReport:
     """Look at every link of a content.
+
+    Args:
+        urls: makes the links whose length an SMS is reckoned with.
 
     Raises:
         InvalidRequest: (422) too many links, half of a surrogate pair.
@@ -70,18 +83,24 @@ def lint(brand: Brand, draft: LintDraft) -> LintReport:
         values=draft.values,
     )
     table, findings = LinkTable(), Findings(everything=True)
+    notes: list[Note] = []
+    segments = None
+    if draft.mime is not None:
+        plan_message(draft.mime, table, rules, findings, notes, header_pixel=False, footer_pixel=False)
     if draft.html is not None:
         plan_html_or_keep(draft.html, table, rules, findings, header_pixel=False, footer_pixel=False)
     if draft.text is not None:
-        plan_text(draft.text, table, rules, findings)
-    return report_of(findings)
+        template = plan_text(draft.text, table, rules, findings)
+        if draft.channel is Channel.SMS:
+            segments = preview_of(draft.text, template, brand.sms_host, urls)
+    return report_of(findings, notes, segments)
 
 
-def report_of(findings: Findings) -> LintReport:
+def report_of(findings: Findings, notes: list[Note], segments: SmsPreview | None = None) -> LintReport:
     """The report of findings that were collected with `everything`."""
     parts = {part: place for place, part in enumerate(dict.fromkeys(link.part for link in findings.links))}
     links = sorted(findings.links, key=lambda link: (parts[link.part], link.line, link.column))
-    return LintReport(tuple(links), tuple(findings.part_warnings()), findings.left_out)
+    return LintReport(tuple(links), (*notes, *findings.part_warnings()), findings.left_out, segments)
 
 
 def _link_json(link: Finding) -> dict[str, Any]:
@@ -96,6 +115,6 @@ def _link_json(link: Finding) -> dict[str, Any]:
         "warnings": [{"code": caution.value, "detail": CAUTIONS[caution]} for caution in link.cautions],
     }
     if link.slot is not None:
-        found["link_id"] = f"lnk_{link.slot - FIRST_LINK_SLOT + 1}"
+        found["link_id"] = link_id(link.slot)
         found["destination"] = link.destination
     return found

@@ -4,27 +4,25 @@ content will be filled. No store is touched. `register` stores and renders."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import orjson
 
 from app.brands.brand import Brand
 from app.errors import InvalidRequest, TooLarge
+from app.messages.content import Note, plan_message, preview_of
 from app.messages.destinations import log_unread, refuse_forbidden, rules_of
 from app.messages.draft import Draft
 from app.messages.own_address import set_aside
-from app.messages.sms_preview import SmsPreview, preview
+from app.messages.sms_preview import SmsPreview
 from app.models.block import FIRST_LINK_SLOT, Channel, Link, Slot
-from app.tracking.codes import MAX_LENGTH
 from app.tracking.findings import MAX_WARNINGS, Findings
 from app.tracking.link_reasons import EXPLANATIONS, Action
 from app.tracking.link_rules import LinkRules, decide, refusal_of_values
 from app.tracking.link_table import LinkTable
-from app.tracking.mime_parts import PartKind
 from app.tracking.placeholders import unsubscribe_splices
 from app.tracking.rewrite_html import plan_html_or_keep
-from app.tracking.rewrite_mime import MimeTemplate, plan_mime
+from app.tracking.rewrite_mime import MimeTemplate
 from app.tracking.rewrite_text import plan_text
 from app.tracking.template import Splice, Template, assemble, refuse_lone_surrogates
 from app.tracking.urls import TrackingUrls
@@ -36,8 +34,6 @@ _URL_CHARS = 60
 """What a tracked URL takes in an answer, roughly."""
 MAX_FAULTS = 20
 _PLACE_OF_LINK = re.compile(r"\{\{[ \t]*link[ \t]*\}\}")
-
-Warning_ = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,7 @@ class Plan:
     """The pixel whose URL is told to the caller."""
     track_opens: bool
     track_clicks: bool
-    warnings: tuple[Warning_, ...] = ()
+    warnings: tuple[Note, ...] = ()
     """What the author should look at: part, line, column, code, detail."""
     values: dict[str, str] = field(default_factory=dict, repr=False)
     """Besides each recipient's own: what was taken out of the links of a message to one person (`own_address`)."""
@@ -89,13 +85,7 @@ class Plan:
         """What an SMS costs with the author's links and with ours; None for email. At most: with the longest codes."""
         if self.draft.channel is not Channel.SMS or self.draft.text is None or self.text is None:
             return None
-        longest = "m" * MAX_LENGTH
-        url_of = {slot: write_url(urls, slot)(self.host, longest) for slot in self.text.slots}
-        return preview(self.draft.text, self.text.render(url_of))
-
-
-UrlWriter = Callable[[str, str], str]
-"""From host and code to the URL."""
+        return preview_of(self.draft.text, self.text, self.host, urls)
 
 
 @dataclass(slots=True)
@@ -110,7 +100,7 @@ class _Work:
     """Where a recipient's values stand in the request."""
     table: LinkTable = field(default_factory=LinkTable)
     findings: Findings = field(default_factory=Findings)
-    notes: list[Warning_] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     html: Template | None = None
     text: Template | None = None
     mime: MimeTemplate | None = None
@@ -130,7 +120,9 @@ def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
     header, footer = _pixels(brand, draft, opens=work.opens)
     table, rules, findings = work.table, work.rules, work.findings
     if draft.mime is not None:
-        work.mime = _plan_mime(draft.mime, work, header=header, footer=footer)
+        work.mime = plan_message(
+            draft.mime, table, rules, findings, work.notes, header_pixel=header, footer_pixel=footer
+        )
     if draft.html is not None:
         work.html = plan_html_or_keep(draft.html, table, rules, findings, header_pixel=header, footer_pixel=footer)
     if draft.text is not None:
@@ -166,13 +158,6 @@ def plan_link(brand: Brand, draft: Draft, destination: str) -> Plan:
     work.text = assemble(text, [Splice(start, end, (slot,)), *unsubscribe], escape=False)
     work.draft = replace(draft, text=text[:start] + destination + text[end:])
     return _finish(work, header=False, footer=False, with_content=True)
-
-
-def write_url(urls: TrackingUrls, slot: int) -> UrlWriter:
-    """What makes a slot's URL of host and code."""
-    if slot in (Slot.PIXEL_HEADER, Slot.PIXEL_FOOTER):
-        return urls.pixel
-    return urls.unsubscribe if slot == Slot.UNSUBSCRIBE else urls.click
 
 
 def _begin(brand: Brand, draft: Draft) -> _Work:
@@ -237,25 +222,6 @@ def _pixels(brand: Brand, draft: Draft, *, opens: bool) -> tuple[bool, bool]:
     header = brand.header_pixel if draft.header_pixel is None else draft.header_pixel
     footer = brand.footer_pixel if draft.footer_pixel is None else draft.footer_pixel
     return header, footer
-
-
-def _plan_mime(raw: bytes, work: _Work, *, header: bool, footer: bool) -> MimeTemplate:
-    first = True
-
-    def plan_part(kind: PartKind, text: str) -> Template:
-        nonlocal first
-        table, rules, findings = work.table, work.rules, work.findings
-        if kind is PartKind.TEXT:
-            return plan_text(text, table, rules, findings)
-        # Pixels in the first html body only, or one opening would be two.
-        pixels, first = (header and first, footer and first), False
-        return plan_html_or_keep(text, table, rules, findings, header_pixel=pixels[0], footer_pixel=pixels[1])
-
-    def note(code: str, detail: str) -> None:
-        if len(work.notes) < MAX_WARNINGS:
-            work.notes.append({"part": "mime", "code": code, "detail": detail})
-
-    return plan_mime(raw, plan_part=plan_part, notes=note)
 
 
 def _check_values(work: _Work) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from app.messages.content import write_url
 from app.messages.draft import Addressee
-from app.messages.planning import Plan, write_url
+from app.messages.planning import Plan
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link, Slot
 from app.models.message import Message
 from app.tracking.codes import Codes

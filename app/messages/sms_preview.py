@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from app.lib.sms_segments import MAX_NAMED_CHARACTERS, Segments, count_segments
 
@@ -29,6 +30,15 @@ class SmsPreview:
     warnings: tuple[SmsWarning, ...] = ()
     not_gsm: tuple[str, ...] = ()
     """With `NOT_GSM_CHARACTERS`: the characters to replace, at most ten. Otherwise empty."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As every answer of the API gives it."""
+        return {
+            "before": _figures(self.before),
+            "after": _figures(self.after),
+            "warnings": [warning.value for warning in self.warnings],
+            "not_gsm": list(self.not_gsm),
+        }
 
 
 def preview(before: str, after: str) -> SmsPreview:
@@ -79,6 +89,15 @@ def worst(previews: Iterable[SmsPreview]) -> SmsPreview:
         warnings=tuple(warning for warning in SmsWarning if warning in warned),
         not_gsm=tuple(not_gsm)[:MAX_NAMED_CHARACTERS],
     )
+
+
+def _figures(segments: Segments) -> dict[str, Any]:
+    return {
+        "encoding": segments.encoding.value,
+        "units": segments.units,
+        "segments": segments.segments,
+        "units_left": segments.units_left,
+    }
 
 
 def _cost(one: SmsPreview) -> tuple[int, int]:

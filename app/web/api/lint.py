@@ -13,7 +13,7 @@ from app.tracking.link_reasons import CAUTIONS, EXPLANATIONS, Caution, Reason
 from app.tracking.personal import NAME
 from app.web.api.fields import Answer, Reference, Schema
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import ChannelName, NewContent
+from app.web.api.schemas import ChannelName, NewContent, Segments, check_content, mime_of
 
 MAX_VALUE_NAMES = 100
 
@@ -41,10 +41,7 @@ class LintRequest(Schema):
 
     @model_validator(mode="after")
     def _has_content(self) -> LintRequest:
-        if self.content.html is None and self.content.text is None:
-            raise ValueError("needs html, text or both")
-        if self.channel == "sms" and self.content.html is not None:
-            raise ValueError("an SMS has text and no html")
+        check_content(self.channel, self.content)
         return self
 
 
@@ -70,14 +67,15 @@ class LintedLink(Answer):
 
 class PartWarning(LinkWarning):
     part: str
-    line: int
-    column: int
+    line: int | None = None
+    column: int | None = None
 
 
 class LintAnswer(Answer):
     links: list[LintedLink] = Field(description="The first 1,000, by part, in the order of the content.")
     warnings: list[PartWarning] = Field(description="About whole parts.")
     left_out: int = Field(description="How many links there were besides.")
+    segments: Segments | None = Field(default=None, description="SMS only. At most: reckoned with the longest codes.")
 
 
 def look(call: Call) -> Reply:
@@ -86,12 +84,13 @@ def look(call: Call) -> Reply:
         channel=Channel(body.channel),
         html=body.content.html,
         text=body.content.text,
+        mime=mime_of(body.content),
         values=frozenset(body.values),
         campaign_id=body.campaign_id,
         list_id=body.list_id,
         job_source=body.job_source,
     )
-    return Reply(lint(call.brand, draft).as_json())
+    return Reply(lint(call.brand, draft, call.services.urls).as_json())
 
 
 OPERATIONS = (

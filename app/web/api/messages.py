@@ -10,12 +10,10 @@ from typing import Any, Literal
 from app.brands.brand import Utm
 from app.errors import InvalidRequest, NotFound
 from app.lib import clock
-from app.lib.sms_segments import Segments
 from app.messages import planning, register
 from app.messages.draft import NO_UTM, Addressee, Draft
 from app.messages.planning import Plan
 from app.messages.register import Registered
-from app.messages.sms_preview import SmsPreview
 from app.models.api_key import Scope
 from app.models.block import Channel
 from app.models.event import Event, EventKind
@@ -26,7 +24,7 @@ from app.web.api import idempotency
 from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, NewUtm, RegisteredMessages
+from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, NewUtm, RegisteredMessages, mime_of
 
 log = logging.getLogger("telltale.api")
 
@@ -68,7 +66,7 @@ def commit_and_render(call: Call, planned: Plan, *, with_content: bool) -> Reply
     answer = {
         "messages": [_registered_json(one) for one in registered],
         "warnings": list(planned.warnings),
-        **({} if preview is None else {"segments": _segments_json(preview)}),
+        **({} if preview is None else {"segments": preview.as_json()}),
     }
     return Reply(answer, headers)
 
@@ -128,7 +126,7 @@ def _draft(body: NewMessages) -> Draft:
         channel=Channel(body.channel),
         html=body.content.html,
         text=body.content.text,
-        mime=None if body.content.mime is None else base64.b64decode(body.content.mime),
+        mime=mime_of(body.content),
         addressees=[
             Addressee(
                 Recipient(given.address, given.id, given.name),
@@ -155,23 +153,6 @@ def utm_of(given: NewUtm | Literal["none"] | None) -> Utm | None:
     texts = {name: getattr(given, name) for name in ("source", "medium", "campaign", "term", "content")}
     parameters = tuple((f"utm_{name}", text) for name, text in texts.items() if text is not None)
     return Utm(parameters, replace=given.existing == "replace")
-
-
-def _segments_json(preview: SmsPreview) -> dict[str, Any]:
-    def figures(segments: Segments) -> dict[str, Any]:
-        return {
-            "encoding": segments.encoding.value,
-            "units": segments.units,
-            "segments": segments.segments,
-            "units_left": segments.units_left,
-        }
-
-    return {
-        "before": figures(preview.before),
-        "after": figures(preview.after),
-        "warnings": [warning.value for warning in preview.warnings],
-        "not_gsm": list(preview.not_gsm),
-    }
 
 
 def _registered_json(one: Registered) -> dict[str, Any]:

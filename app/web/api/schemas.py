@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -88,6 +89,25 @@ class NewContent(Schema):
     )
 
 
+def check_content(channel: str, content: NewContent) -> None:
+    """Raise unless the channel can carry this.
+
+    Raises:
+        ValueError: one sentence.
+    """
+    if content.mime is not None and (content.html is not None or content.text is not None):
+        raise ValueError("a whole MIME message comes without html and text")
+    if channel == "sms":
+        if content.html is not None or content.mime is not None or content.text is None:
+            raise ValueError("an SMS has text and no html")
+    elif content.html is None and content.text is None and content.mime is None:
+        raise ValueError("an email needs html, text or both, or mime")
+
+
+def mime_of(content: NewContent) -> bytes | None:
+    return None if content.mime is None else base64.b64decode(content.mime)
+
+
 class NewRecipient(Schema):
     address: Address = Field(description="An email address, or a phone number in E.164 form.")
     id: Reference | None = Field(default=None, description="Your own id of this contact.")
@@ -144,16 +164,9 @@ class NewMessages(Schema):
 
     @model_validator(mode="after")
     def _fits_channel(self) -> NewMessages:
-        content = self.content
-        if content.mime is not None and (content.html is not None or content.text is not None):
-            raise ValueError("a whole MIME message comes without html and text")
-        if self.channel == "sms":
-            if content.html is not None or content.mime is not None or content.text is None:
-                raise ValueError("an SMS has text and no html")
-            if self.pixel not in (None, "none"):
-                raise ValueError("an SMS has no pixel")
-        elif content.html is None and content.text is None and content.mime is None:
-            raise ValueError("an email needs html, text or both, or mime")
+        check_content(self.channel, self.content)
+        if self.channel == "sms" and self.pixel not in (None, "none"):
+            raise ValueError("an SMS has no pixel")
         return self
 
     def faults(self) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -98,3 +99,12 @@ def test_a_key_that_may_read_messages_is_enough(client: FlaskClient, key_of: Cal
         headers = {"Authorization": f"Bearer {key_of('alder', scope)}"}
         response = client.post("/v1/messages/lint", headers=headers, json={"content": {"text": "x"}})
         assert response.status_code == status
+
+
+def test_a_whole_message_and_an_sms_are_looked_at_too(call: Call) -> None:
+    raw = b'Content-Type: text/html\r\n\r\n<a href="https://www.alder.example/a">A</a>\r\n'
+    found = lint(call, content={"mime": base64.b64encode(raw).decode()})
+    assert [(link["part"], link["action"]) for link in found["links"]] == [("html", "tracked")]
+    found = lint(call, channel="sms", content={"text": "x" * 130 + " https://www.alder.example/1"})
+    assert (found["segments"]["before"]["segments"], found["segments"]["after"]["segments"]) == (1, 2)
+    assert found["segments"]["warnings"] == ["link_adds_segment"]

@@ -91,7 +91,7 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape() -> None:
 def test_unreadable_html_is_a_warning_with_its_place() -> None:
     result = lint('<a href="https://alder.example/">x</a>\n <!-- never ends')
     assert result.exit_code == 0
-    assert result.output.splitlines()[0].startswith("html 2:2  WARNING  The html has no sensible reading")
+    assert result.output.splitlines()[0].startswith("html 2:2  WARNING unparsable_html: The html has no sensible reading")
     assert result.output.splitlines()[-1] == "0 tracked, 0 left, 0 refused"
 
 
@@ -109,3 +109,40 @@ def test_what_cannot_be_looked_at_is_said(content: bytes, arguments: list[str], 
     result = lint(content, *arguments)
     assert result.exit_code == 1
     assert said in result.output
+
+
+MESSAGE = b"""Subject: Hi\r
+MIME-Version: 1.0\r
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+Content-Type: text/html; charset=utf-8\r
+\r
+<a href="https://alder.example/a">A</a>\r
+--b\r
+Content-Type: text/html; name=notes.html\r
+Content-Disposition: attachment; filename=notes.html\r
+\r
+<a href="https://alder.example/b">B</a>\r
+--b--\r
+"""
+
+
+def test_a_whole_message_is_read_part_by_part() -> None:
+    result = lint(MESSAGE, name="letter.eml")
+    assert result.exit_code == 0
+    assert "https://alder.example/a" in result.output
+    assert "https://alder.example/b" not in result.output
+    assert "mime  WARNING attachment" in result.output
+    assert lint(MESSAGE, "--mime", name="letter.bin").output == result.output
+
+
+def test_a_text_message_says_what_it_costs() -> None:
+    result = lint("x" * 130 + " https://alder.example/1", "--sms", name="sms.txt")
+    assert "2 segments (1 with the author's links), GSM-7" in result.output
+
+
+def test_without_a_brand_every_public_domain_is_allowed() -> None:
+    Path("letter.html").write_text('<a href="https://birch.example/">B</a>')
+    result = CliRunner().invoke(group, ["lint", "letter.html"])
+    assert (result.exit_code, result.output.splitlines()[-1]) == (0, "1 tracked, 0 left, 0 refused")
