@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import orjson
 
@@ -20,6 +21,7 @@ from app.tracking.findings import MAX_WARNINGS, Findings
 from app.tracking.link_reasons import EXPLANATIONS, Action
 from app.tracking.link_rules import LinkRules, decide, refusal_of_values
 from app.tracking.link_table import LinkTable
+from app.tracking.personal import encoded
 from app.tracking.placeholders import unsubscribe_splices
 from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_mime import MimeTemplate
@@ -182,6 +184,7 @@ def _finish(work: _Work, *, header: bool, footer: bool, with_content: bool) -> P
     brand, draft = work.brand, work.draft
     refuse_forbidden(work.findings, None if draft.mime is None else "/content/mime")
     log_unread(brand, work.findings)
+    _check_codes(work)
     _check_values(work)
     links, values = set_aside(draft, work.table.links)
     content = work.html or work.mime
@@ -224,13 +227,24 @@ def _pixels(brand: Brand, draft: Draft, *, opens: bool) -> tuple[bool, bool]:
     return header, footer
 
 
+def _check_codes(work: _Work) -> None:
+    """Before anything is done for each recipient and link: that takes minutes when there are too many of both."""
+    count, links = len(work.draft.addressees), work.table.links
+    if count * len(links) > MAX_CODES:
+        raise _too_many_codes()
+    if count * sum(len(link.destination) + _URL_CHARS for link in links) > MAX_OUTPUT_BYTES:
+        raise _too_much("split")
+
+
 def _check_values(work: _Work) -> None:
     """Every recipient's values have to make a URL of every personalised link."""
     templates = list(dict.fromkeys(link.destination for link in work.table.links if link.personal))
     faults: list[dict[str, str]] = []
     for index, addressee in enumerate(work.draft.addressees if templates else ()):
+        # Encoding a long value costs more than all the rest, and it may stand in every link.
+        encode = cache(encoded)
         for template in templates:
-            refusal = refusal_of_values(template, addressee.values, work.rules)
+            refusal = refusal_of_values(template, addressee.values, work.rules, encode)
             if refusal is not None:
                 faults.append({"pointer": work.values_at.format(index=index), "detail": refusal})
                 break
@@ -243,15 +257,21 @@ def _check_values(work: _Work) -> None:
 def _check_size(planned: Plan, *, with_content: bool) -> None:
     count = len(planned.draft.addressees)
     if count * len(planned.slots) > MAX_CODES:
-        raise TooLarge(f"Recipients times links are above {MAX_CODES:,}; split the batch.", code="batch_too_large")
+        raise _too_many_codes()
     links = sum(len(link.destination) + 2 * _URL_CHARS for link in planned.links)
     content = _content_bytes(planned) if with_content else 0
     if count * (links + content) > MAX_OUTPUT_BYTES:
         hint = 'ask for "return": "links" and rewrite the content yourself, or split' if with_content else "split"
-        raise TooLarge(
-            f"The answer would be larger than {MAX_OUTPUT_BYTES // 1024 // 1024} MiB; {hint} the batch.",
-            code="response_too_large",
-        )
+        raise _too_much(hint)
+
+
+def _too_many_codes() -> TooLarge:
+    return TooLarge(f"Recipients times links are above {MAX_CODES:,}; split the batch.", code="batch_too_large")
+
+
+def _too_much(hint: str) -> TooLarge:
+    text = f"The answer would be larger than {MAX_OUTPUT_BYTES // 1024 // 1024} MiB; {hint} the batch."
+    return TooLarge(text, code="response_too_large")
 
 
 def _content_bytes(planned: Plan) -> int:

@@ -27,7 +27,7 @@ from app.lib.http_url import (
 )
 from app.tracking import utm
 from app.tracking.link_reasons import Action, Caution, Reason
-from app.tracking.personal import NAME, PLACE, RESERVED_NAMES, fill, is_whole
+from app.tracking.personal import NAME, PLACE, RESERVED_NAMES, encoded, fill, is_whole
 
 # URL standard, "basic URL parser": C0 controls and spaces at the ends go, tabs and newlines go everywhere.
 # NUL is not among them: HTML has turned it into U+FFFD before a URL parser sees it.
@@ -123,14 +123,17 @@ def decide(value: str, rules: LinkRules, *, opted_out: bool = False) -> Decision
 _OURS_TO_LEAVE = frozenset({Reason.NOT_ALLOWED, Reason.PLACEHOLDER, Reason.UNTRACKED_DOMAIN})
 
 
-def refusal_of_values(template: str, values: Mapping[str, str], rules: LinkRules) -> str | None:
+def refusal_of_values(
+    template: str, values: Mapping[str, str], rules: LinkRules, encode: Callable[[str], str] = encoded
+) -> str | None:
     """Why these values may not fill a personalised destination, or None. One sentence, without the values.
 
     Args:
         template: the destination of a link that `decide` has called personal.
+        encode: as for `personal.fill`.
     """
     try:
-        url = fill(template, values)
+        url = fill(template, values, encode)
     except LookupError:
         return "has no value for a personalised link"
     except ValueError:

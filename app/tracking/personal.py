@@ -8,7 +8,7 @@ placeholders make a link personalised is `link_rules`; the front fills them at t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}+"
@@ -45,8 +45,20 @@ def is_whole(template: str) -> bool:
     return PLACE.fullmatch(template) is not None
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
+def encoded(value: str) -> str:
+    """A value as it stands in a URL.
+
+    Raises:
+        ValueError: half of a surrogate pair.
+    """
+    return quote(value, safe=_UNRESERVED)
+
+
+def fill(template: str, values: Mapping[str, str], encode: Callable[[str], str] = encoded) -> str:
     """The destination for one recipient.
+
+    Args:
+        encode: `encoded`, or what remembers its answers for as long as one recipient's values are looked at.
 
     A value that is the whole URL comes out as it is: ask `link_rules.refusal_of_values` (at creation) and
     `app.lib.http_url.read_destination` (at the redirect) whether it may be followed.
@@ -63,9 +75,9 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     path = parts[2] if parts else ""
     if "{{" in path:
         for segment in path.split("/"):
-            if "{{" in segment and _DOT_SEGMENT.fullmatch(_filled(segment, values)):
+            if "{{" in segment and _DOT_SEGMENT.fullmatch(_filled(segment, values, encode)):
                 raise ValueError("a value makes a path segment . or ..")
-    return _filled(template, values)
+    return _filled(template, values, encode)
 
 
 def without_values(template: str) -> str | None:
@@ -88,5 +100,5 @@ def without_values(template: str) -> str | None:
     return f"{origin}{path}{asked}{anchor}"
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    return PLACE.sub(lambda found: quote(values[found[1]], safe=_UNRESERVED), text)
+def _filled(text: str, values: Mapping[str, str], encode: Callable[[str], str]) -> str:
+    return PLACE.sub(lambda found: encode(values[found[1]]), text)

@@ -17,6 +17,7 @@ from app.models.api_key import Scope
 from app.services import Services, build_services
 from app.storage.indexes import create_indexes
 from config.settings import load_settings
+from tests.integration.api.visitor import Visitor
 
 BRANDS = """
 version: 1
@@ -59,6 +60,12 @@ def flask_app(services: Services) -> Flask:
 @pytest.fixture
 def client(flask_app: Flask) -> FlaskClient:
     return flask_app.test_client()
+
+
+@pytest.fixture
+def visitor(flask_app: Flask, services: Services) -> Visitor:
+    """Somebody who follows links."""
+    return Visitor(flask_app, services)
 
 
 @pytest.fixture
