@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import Literal
 
@@ -38,6 +39,7 @@ from app.storage.brand_keys import BrandKeys
 from app.storage.client import Document, connect, connect_redis
 from app.storage.dead_letters import DeadLetters
 from app.storage.deliveries import Deliveries
+from app.storage.delivery_rows import KEPT_FOR
 from app.storage.endpoints import Endpoints
 from app.storage.erasures import Erasures
 from app.storage.events import EventStore
@@ -185,7 +187,7 @@ class Services:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.database, self.vault)
+        return Deliveries(self.database, self.vault, self.deliveries_kept_for)
 
     @cached_property
     def endpoints(self) -> Endpoints:
@@ -282,6 +284,11 @@ class Services:
             if name in made:
                 made[name].close()
 
+    def deliveries_kept_for(self, brand_id: str) -> timedelta:
+        """How long a brand keeps what its webhooks were told, once they were delivered or given up."""
+        brand = self.brands.by_id(brand_id)
+        return KEPT_FOR if brand is None else timedelta(days=brand.retention.delivery_days)
+
     def endpoints_of(self, brand_ids: set[str]) -> dict[str, list[Endpoint]]:
         """Every endpoint of some brands, from brands.yaml and the API: one query, so a new one is heard at once."""
         stored = self.endpoints.for_brands(brand_ids)
@@ -297,7 +304,7 @@ class WebhookOutbox:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._deliveries = Deliveries(services.bulk_database, services.vault)
+        self._deliveries = Deliveries(services.bulk_database, services.vault, services.deliveries_kept_for)
 
     def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
         services = self._services

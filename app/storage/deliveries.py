@@ -28,7 +28,7 @@ from app.lib import clock
 from app.lib.log import INFO, WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
 from app.storage.client import Document, translated
-from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, Vault, close_erased
+from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, KeptFor, Vault, close_erased
 from app.storage.delivery_rows import DeliveryRecord as DeliveryRecord  # noqa: PLC0414 - for readers of this collection
 from app.storage.endpoint_turns import EndpointTurns
 from app.storage.messages import only_duplicates
@@ -63,9 +63,12 @@ class Deliveries:
         IndexModel([("brand_id", ASCENDING), ("kn", ASCENDING)], name="by_key", partialFilterExpression=_OF_THE_BRAND),
     )
 
-    def __init__(self, database: Database[Document], vault: Vault) -> None:
+    def __init__(
+        self, database: Database[Document], vault: Vault, kept_for: KeptFor = lambda _brand_id: KEPT_FOR
+    ) -> None:
         self._rows = database[self.COLLECTION]
-        self._convert = DeliveryRows(vault)
+        self._convert = DeliveryRows(vault, kept_for)
+        self._kept_for = kept_for
         self.turns = EndpointTurns(database)
 
     def insert_many(self, deliveries: Iterable[Delivery]) -> int:
@@ -176,7 +179,7 @@ class Deliveries:
                     "created_at": {"$lt": created_before},
                 },
                 {
-                    "$set": {"state": _DEAD, "closed": "endpoint_removed", "expire_at": now + KEPT_FOR},
+                    "$set": {"state": _DEAD, "closed": "endpoint_removed", "expire_at": now + self._kept_for(brand_id)},
                     "$unset": {"token": "", "due_at": ""},
                 },
                 hint=_DUE,
@@ -227,11 +230,10 @@ class Deliveries:
             "brand_id": {"$eq": brand_id},
             "$or": [{"_id": {"$gt": f"{event_id}:", "$lt": f"{event_id};"}} for event_id in event_ids],
         }
-        now = clock.now()
         with translated():
             self._rows.update_many(
                 {**rows, "state": _PENDING},
-                {"$set": close_erased(now), "$unset": {"token": "", "due_at": ""}},
+                {"$set": close_erased(clock.now() + self._kept_for(brand_id)), "$unset": {"token": "", "due_at": ""}},
             )
             return self._rows.update_many(rows, {"$unset": {"body": "", "log": ""}}).modified_count
 
@@ -286,11 +288,12 @@ class Deliveries:
         """Give claimed rows up without an attempt."""
         if not rows:
             return
+        expire_at = now + self._kept_for(rows[0]["brand_id"])
         with translated():
             self._rows.update_many(
                 {"_id": {"$in": [row["_id"] for row in rows]}, "token": rows[0]["token"]},
                 {
-                    "$set": {"state": _DEAD, "closed": reason, "expire_at": now + KEPT_FOR},
+                    "$set": {"state": _DEAD, "closed": reason, "expire_at": expire_at},
                     "$unset": {"token": "", "due_at": "", **({"body": ""} if reason == _ERASED else {})},
                 },
             )

@@ -8,7 +8,7 @@ Claims, results and pages are in `deliveries`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -23,7 +23,9 @@ from app.storage.client import Document
 
 MAX_LOG = 12
 KEPT_FOR = timedelta(days=30)
-"""Delivered and dead rows; as long as they can be replayed."""
+"""Delivered and dead rows, where the brand says nothing else; as long as they can be replayed."""
+KeptFor = Callable[[str], timedelta]
+"""Brand id → how long it keeps its delivered and dead rows."""
 _PURPOSE = "delivery"
 _log = logging.getLogger(__name__)
 
@@ -52,14 +54,15 @@ class DeliveryRecord:
 class DeliveryRows:
     """Documents in, models out, and back; what is sealed or opened together takes one query for the keys."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, kept_for: KeptFor) -> None:
         self._vault = vault
+        self._kept_for = kept_for
 
     def results(self, results: Sequence[tuple[Delivery, Attempt]], token: str, now: datetime) -> list[UpdateOne]:
         """One update for each delivery as it is now, with the log entry of its attempt."""
         details = self._seal_details(results)
         return [
-            _result(delivery, attempt, detail, token, now)
+            _result(delivery, attempt, detail, token, now + self._kept_for(delivery.brand_id))
             for (delivery, attempt), detail in zip(results, details, strict=True)
         ]
 
@@ -100,7 +103,7 @@ class DeliveryRows:
             "attempts": delivery.attempts,
         }
         if body is None:
-            return {**document, **close_erased(delivery.created_at)}
+            return {**document, **close_erased(delivery.created_at + self._kept_for(delivery.brand_id))}
         document |= {
             "state": delivery.state.value,
             "due_at": delivery.next_attempt_at,
@@ -149,18 +152,18 @@ class DeliveryRows:
         )
 
 
-def close_erased(now: datetime) -> Document:
+def close_erased(expire_at: datetime) -> Document:
     """The fields of a delivery that is given up because its person was erased."""
-    return {"state": DeliveryState.DEAD.value, "closed": "recipient_erased", "expire_at": now + KEPT_FOR}
+    return {"state": DeliveryState.DEAD.value, "closed": "recipient_erased", "expire_at": expire_at}
 
 
-def _result(delivery: Delivery, attempt: Attempt, detail: bytes | None, token: str, now: datetime) -> UpdateOne:
+def _result(delivery: Delivery, attempt: Attempt, detail: bytes | None, token: str, expire_at: datetime) -> UpdateOne:
     changes: dict[str, Any] = {"state": delivery.state.value, "attempts": delivery.attempts}
     gone = {"token": ""}
     if delivery.state is DeliveryState.PENDING:
         changes["next_attempt_at"] = changes["due_at"] = delivery.next_attempt_at
     else:
-        changes["expire_at"] = now + KEPT_FOR
+        changes["expire_at"] = expire_at
         gone["due_at"] = ""
     entry: dict[str, Any] = {
         "number": attempt.number,

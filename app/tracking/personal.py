@@ -97,7 +97,8 @@ def without_values(template: str) -> str | None:
         query = "&".join(field for field in query.split("&") if "{{" not in field) or None
     asked = "" if query is None else f"?{query}"
     anchor = f"#{fragment}" if fragment is not None and "{{" not in fragment else ""
-    return f"{origin}{path}{asked}{anchor}"
+    # A space at the end is none of a URL, and in front of a value it was not at the end.
+    return f"{origin}{path}{asked}{anchor}".rstrip(" ")
 
 
 def _filled(text: str, values: Mapping[str, str], encode: Callable[[str], str]) -> str:

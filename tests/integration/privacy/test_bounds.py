@@ -9,6 +9,7 @@ from app.messages import planning
 from app.messages.draft import Addressee, Draft
 from app.models.block import Channel
 from app.models.message import Recipient
+from app.tracking.personal import without_values
 from tests.integration.conftest import World
 
 SHOP = "https://shop.alder.example"
@@ -35,3 +36,8 @@ def test_sizes_come_before_values(world: World, links: int, places: int, code: s
 def test_the_same_value_in_many_links_comes_out_the_same(world: World) -> None:
     html = "".join(f'<a href="{SHOP}/{link}?a={{{{a}}}}">x</a>' for link in range(95))
     assert len(_plan(world, html, count=1000, a="ü" * 1000).links) == 95
+
+
+def test_what_is_left_of_a_link_without_its_values_can_be_followed() -> None:
+    assert without_values("https://shop.example/a?b=1 #for-{{a}}") == "https://shop.example/a?b=1"
+    assert without_values("https://shop.example/a b/{{a}}") == "https://shop.example/a b/"
