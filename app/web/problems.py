@@ -24,6 +24,8 @@ log = logging.getLogger("telltale.api")
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+BRANCH = "~"
+"""In front of the name of a union's branch (a pydantic `Tag`), which is no name in the JSON: pointers leave it out."""
 _MAX_FIELD_ERRORS = 20
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,40}", re.ASCII)
 
@@ -145,6 +147,8 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     """A pointer to the field. A name that the caller made up is left out unless it is plain: it may be personal."""
     parts: list[str] = []
     for part in location:
+        if isinstance(part, str) and part.startswith(BRANCH):
+            continue
         if isinstance(part, str) and not _PLAIN_NAME.fullmatch(part):
             break
         parts.append(str(part))

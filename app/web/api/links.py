@@ -21,9 +21,9 @@ from app.web.api.schemas import (
     LinkValues,
     NewRecipient,
     NewTracking,
-    NewUtm,
     Segments,
     SmallMetadata,
+    UtmChoice,
     recipient_faults,
 )
 
@@ -62,7 +62,7 @@ class NewLink(Schema):
     metadata: SmallMetadata = Field(default_factory=dict)
     values: LinkValues = Field(default_factory=dict)
     tracking: NewTracking = NewTracking()
-    utm: NewUtm | Literal["none"] | None = None
+    utm: UtmChoice | None = None
 
 
 class LinkAnswer(Answer):

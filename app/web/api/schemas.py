@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from app.brands.schema import check_utm_value
 from app.messages.addresses import check_address
@@ -28,6 +28,7 @@ from app.web.api.fields import (
     ValueName,
     metadata_bytes,
 )
+from app.web.problems import BRANCH
 
 MAX_RECIPIENTS = 1000
 MAX_CONTENT_CHARS = 2 * 1024 * 1024
@@ -134,6 +135,17 @@ class NewUtm(Schema):
     existing: Literal["keep", "replace"] = "keep"
 
 
+def _utm_branch(given: object) -> str:
+    return f"{BRANCH}none" if isinstance(given, str) else f"{BRANCH}fields"
+
+
+UtmChoice = Annotated[
+    Annotated[NewUtm, Tag(f"{BRANCH}fields")] | Annotated[Literal["none"], Tag(f"{BRANCH}none")],
+    # Decided by hand, or a fault in a field would be told twice, the second time as "should be 'none'".
+    Discriminator(_utm_branch),
+]
+
+
 class NewMessages(Schema):
     """One message, or a batch of recipients who get the same content."""
 
@@ -152,9 +164,7 @@ class NewMessages(Schema):
         ),
     )
     tracking: NewTracking = NewTracking()
-    utm: NewUtm | Literal["none"] | None = Field(
-        default=None, description="Without it as the brand is set up; `none` adds nothing."
-    )
+    utm: UtmChoice | None = Field(default=None, description="Without it as the brand is set up; `none` adds nothing.")
     pixel: Literal["header", "footer", "both", "none"] | None = Field(
         default=None, description="Where the open pixel goes; without it as the brand is set up."
     )
