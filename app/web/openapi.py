@@ -136,7 +136,7 @@ def _responses(operation: Operation, refs: dict[type[BaseModel], Json]) -> Json:
 
 def _problem_statuses(operation: Operation) -> list[int]:
     found = {400, 401, 403, 500, 503}
-    if "{" in operation.path:
+    if "{" in operation.path or operation.may_miss:
         found.add(404)
     if operation.mutating:
         found |= {409, 413, 422}

@@ -68,6 +68,8 @@ class Operation:
     description: str = ""
     request: type[Schema] | None = None
     query: type[Schema] | None = None
+    may_miss: bool = False
+    """The body names something that may not be there: 404."""
 
     @property
     def mutating(self) -> bool:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from app.web.api.fields import Address, Answer, Reference, Schema
 
 
 class PersonRef(Schema):
     """A person: by their address, or by a message that was sent to them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}} for name in ("address", "message_id")
+            ]
+        }
+    )
 
     address: Address | None = Field(default=None, description="An email address or a phone number in E.164 form.")
     message_id: Reference | None = None

@@ -137,6 +137,7 @@ OPERATIONS = (
         handler=erase,
         request=ErasePerson,
         response=ErasedAnswer,
+        may_miss=True,
         status=HTTPStatus.OK,
     ),
     Operation(
@@ -149,6 +150,7 @@ OPERATIONS = (
         handler=export,
         request=ExportPerson,
         response=PersonAnswer,
+        may_miss=True,
         status=HTTPStatus.OK,
     ),
 )
