@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -40,6 +40,7 @@ def plain_text(*, most: int) -> StringConstraints:
     return StringConstraints(min_length=1, max_length=most, pattern=_PLAIN)
 
 
+ChannelName = Literal["email", "sms"]
 Reference = Annotated[str, plain_text(most=128)]
 """An id or a name that the brand gave something."""
 Name = Annotated[str, plain_text(most=200)]

@@ -14,9 +14,7 @@ from app.models.api_key import Scope
 from app.models.block import Channel
 from app.models.message import Recipient
 from app.web.api.fields import Answer, Reference, Schema
-from app.web.api.messages import commit_and_render, utm_of
-from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import (
+from app.web.api.message_schemas import (
     ContentWarning,
     LinkValues,
     NewRecipient,
@@ -26,6 +24,8 @@ from app.web.api.schemas import (
     UtmChoice,
     recipient_faults,
 )
+from app.web.api.messages import commit_and_render, utm_of
+from app.web.api.operation import Call, Operation, Reply
 
 MAX_DESTINATION_CHARS = 8192
 

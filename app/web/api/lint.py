@@ -11,9 +11,9 @@ from app.models.api_key import Scope
 from app.models.block import Channel
 from app.tracking.link_reasons import CAUTIONS, EXPLANATIONS, Caution, Reason
 from app.tracking.personal import NAME
-from app.web.api.fields import Answer, Reference, Schema
+from app.web.api.fields import Answer, ChannelName, Reference, Schema
+from app.web.api.message_schemas import NewContent, Segments, check_content, mime_of
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import ChannelName, NewContent, Segments, check_content, mime_of
 
 MAX_VALUE_NAMES = 100
 

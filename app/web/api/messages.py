@@ -23,8 +23,9 @@ from app.tracking.codes import TOKEN_NUMBERS
 from app.web.api import idempotency
 from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
+from app.web.api.message_schemas import NewMessages, NewUtm, RegisteredMessages, mime_of
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent, NewMessages, NewUtm, RegisteredMessages, mime_of
+from app.web.api.schemas import EventAnswer, MessageAnswer, NewEvent
 
 log = logging.getLogger("telltale.api")
 

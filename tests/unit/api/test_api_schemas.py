@@ -12,6 +12,7 @@ from app.lib import clock
 from app.models.delivery import DeliveryState, PayloadMode
 from app.models.event import EventKind, Verdict
 from app.web.api.fields import parse_moment
+from app.web.api.message_schemas import NewMessages
 from app.web.api.schemas import (
     DeliveryAnswer,
     EndpointAnswer,
@@ -19,7 +20,6 @@ from app.web.api.schemas import (
     EventQuery,
     EventType,
     NewEndpoint,
-    NewMessages,
 )
 from app.web.problems import CODES, field_errors
 
