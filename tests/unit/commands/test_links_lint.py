@@ -93,8 +93,6 @@ def test_unreadable_html_is_a_warning_with_its_place() -> None:
     assert result.exit_code == 0
     first = result.output.splitlines()[0]
     assert first.startswith("html 2:2  WARNING unparsable_html: The html has no sensible reading")
-        "html 2:2  WARNING unparsable_html: The html has no sensible reading"
-    )
     assert result.output.splitlines()[-1] == "0 tracked, 0 left, 0 refused"
 
 
