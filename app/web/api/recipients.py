@@ -145,7 +145,9 @@ OPERATIONS = (
         method="POST",
         path="/recipients/export",
         summary="Everything held about a person",
-        description="POST, so that the address stands in no log. Newest messages first.",
+        description=(
+            "POST, so that the address stands in no log. Newest messages first, with at most 1,000 events of each."
+        ),
         scope=Scope.RECIPIENTS_READ,
         handler=export,
         request=ExportPerson,
