@@ -77,6 +77,11 @@ class Plan:
             used |= template.slots if template else frozenset()
         return tuple(sorted(used))
 
+    @property
+    def told_urls(self) -> tuple[str, ...]:
+        """Where the links lead as the caller is told it: with what `own_address` took out, which the caller sent."""
+        return tuple(self.values.get(link.destination[2:-2], link.shown) for link in self.links)
+
     def fingerprint(self, urls: TrackingUrls) -> bytes:
         """Everything the answer follows from besides the request itself: equal bytes, equal answer."""
         links = [[link.destination, link.label, link.personal, link.fallback] for link in self.links]

@@ -15,7 +15,7 @@ from typing import Protocol
 from app.messages.content import write_url
 from app.messages.draft import Addressee
 from app.messages.planning import Plan
-from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link, Slot
+from app.models.block import FIRST_LINK_SLOT, Block, Channel, Slot
 from app.models.message import Message
 from app.tracking.codes import Codes
 from app.tracking.list_unsubscribe import list_unsubscribe_headers
@@ -32,7 +32,8 @@ class Registered:
     text: str | None = field(repr=False)
     mime: bytes | None = field(repr=False)
     pixel_url: str | None
-    links: list[tuple[Link, str]]
+    links: list[tuple[str, str]]
+    """Where each leads, and its tracked URL."""
     unsubscribe_url: str
     headers: dict[str, str] | None
     """What the sender has to add; None for SMS, and when `mime` has them already."""
@@ -107,15 +108,23 @@ def render(planned: Plan, start: int, *, codes: Codes, urls: TrackingUrls, with_
     firsts = range(start, start + planned.size, stride)
     texts = iter(codes.encode_many([first + slot for first in firsts for slot in slots]))
     write = [write_url(urls, slot) for slot in slots]
+    told = list(enumerate(planned.told_urls, start=FIRST_LINK_SLOT))
     registered: list[Registered] = []
     for message_id, addressee in zip(codes.message_ids(firsts), planned.draft.addressees, strict=True):
         url_of = {slot: to_url(host, next(texts)) for slot, to_url in zip(slots, write, strict=True)}
-        registered.append(_one(planned, message_id, addressee, url_of, with_content))
+        links = [(url, url_of[slot]) for slot, url in told]
+        registered.append(_one(planned, message_id, addressee, url_of, links, with_content=with_content))
     return registered
 
 
 def _one(
-    planned: Plan, message_id: str, addressee: Addressee, url_of: dict[int, str], with_content: bool
+    planned: Plan,
+    message_id: str,
+    addressee: Addressee,
+    url_of: dict[int, str],
+    links: list[tuple[str, str]],
+    *,
+    with_content: bool,
 ) -> Registered:
     unsubscribe_url = url_of[Slot.UNSUBSCRIBE]
     headers = None
@@ -131,7 +140,7 @@ def _one(
         text=planned.text.render(url_of) if planned.text and with_content else None,
         mime=mime,
         pixel_url=url_of[planned.pixel] if planned.pixel is not None else None,
-        links=[(link, url_of[FIRST_LINK_SLOT + index]) for index, link in enumerate(planned.links)],
+        links=links,
         unsubscribe_url=unsubscribe_url,
         headers=headers,
     )

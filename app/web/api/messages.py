@@ -158,8 +158,8 @@ def utm_of(given: NewUtm | Literal["none"] | None) -> Utm | None:
 
 def _registered_json(one: Registered) -> dict[str, Any]:
     links = [
-        {"id": f"lnk_{place}", "url": link.shown, "tracked_url": url}
-        for place, (link, url) in enumerate(one.links, start=1)
+        {"id": f"lnk_{place}", "url": url, "tracked_url": tracked}
+        for place, (url, tracked) in enumerate(one.links, start=1)
     ]
     optional = {
         "recipient_id": one.recipient_id,
