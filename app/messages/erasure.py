@@ -6,7 +6,8 @@ copy of it. The rest takes away what points at them: hashes, networks, query fie
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +20,8 @@ PAGE = 1000
 _EVENTS_AT_ONCE = 500
 MAX_PAGES = 50
 """In one call; a person with more messages is erased by calling again."""
+MAX_SECONDS = 10.0
+"""After that a call ends where it is: the web's hang-up comes at 30. The key is gone by then in any case."""
 
 
 class RecipientKeys(Protocol):
@@ -36,9 +39,10 @@ class MessageStore(Protocol):
 
 
 class EventStore(Protocol):
-    def strip(self, messages: Sequence[int]) -> None: ...
-    def ids_of(self, messages: Sequence[int], *, after: bytes | None, limit: int) -> list[bytes]:
-        """Ids of the messages' events in ascending order, at most `limit` of those after one."""
+    def unstripped(self, messages: Sequence[int], size: int) -> Iterator[list[bytes]]:
+        """Ids of the messages' events that still hold something, by `size`."""
+
+    def strip(self, messages: Sequence[int], event_ids: Sequence[bytes]) -> None: ...
 
 
 class DeliveryStore(Protocol):
@@ -82,6 +86,7 @@ class Erasure:
         deliveries: DeliveryStore,
         erasures: ErasureStore,
         suppressions: SuppressionStore,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
         self._messages = messages
@@ -89,6 +94,7 @@ class Erasure:
         self._deliveries = deliveries
         self._erasures = erasures
         self._suppressions = suppressions
+        self._monotonic = monotonic
 
     def erase(self, brand_id: str, address_hash: str, *, suppress: bool, at: datetime) -> Erased:
         """Erase the person behind an address.
@@ -105,22 +111,29 @@ class Erasure:
         self._erasures.add_person(brand_id, address_hash, at)
         self._keys.delete(brand_id, address_hash)
         self._suppressions.forget_message(brand_id, address_hash)
-        done = 0
+        done, until = 0, self._monotonic() + MAX_SECONDS
         for _ in range(MAX_PAGES):
             numbers = self._messages.numbers_of(brand_id, address_hash, PAGE)
             if not numbers:
                 return Erased(done, complete=True)
             # In this order: once a message has lost its hash, nobody finds the rest of it again.
             self._erasures.add(numbers, at)
-            self._events.strip(numbers)
-            self._forget_deliveries(brand_id, numbers)
+            if not self._strip(brand_id, numbers, until):
+                break
             self._messages.forget(numbers)
             done += len(numbers)
+            if self._monotonic() > until:
+                break
         return Erased(done, complete=False)
 
-    def _forget_deliveries(self, brand_id: str, numbers: Sequence[int]) -> None:
-        """The person's key closes nearly all of them; this is for what the brand's key sealed, and for what waits."""
-        after: bytes | None = None
-        while ids := self._events.ids_of(numbers, after=after, limit=_EVENTS_AT_ONCE):
+    def _strip(self, brand_id: str, numbers: Sequence[int], until: float) -> bool:
+        """Events and what webhooks hold of them; False when the time is up before all is done.
+
+        The person's key closes nearly all deliveries; this is for what the brand's key sealed, and for what waits.
+        """
+        for ids in self._events.unstripped(numbers, _EVENTS_AT_ONCE):
             self._deliveries.forget(brand_id, [event_id_text(event_id) for event_id in ids])
-            after = ids[-1]
+            self._events.strip(numbers, ids)
+            if self._monotonic() > until:
+                return False
+        return True

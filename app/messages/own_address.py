@@ -46,14 +46,16 @@ def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], di
     """
     addressee = draft.addressees[0]
     address = addressee.recipient.address
-    if len(draft.addressees) != 1 or not address:
+    if not address or len({one.recipient.address.casefold() for one in draft.addressees}) != 1:
         return tuple(links), {}
+    alone = len(draft.addressees) == 1
     naming = _naming(draft.channel, address)
     kept: list[Link] = []
     values: dict[str, str] = {}
     for index, given in enumerate(links):
         label = "" if naming(given.label) or _is_cut_within(given.label, draft.channel, address) else given.label
-        left = _without_address(given.destination, naming)
+        # Of somebody who gets several messages at once, each may have values of its own.
+        left = _without_address(given.destination, naming) if alone or not given.personal else None
         if left is None:
             kept.append(replace(given, label=label))
         else:

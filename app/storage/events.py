@@ -9,7 +9,8 @@ knows (`first_hints`) only saves a refused insert. Shard key: `m` (ranged), whic
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pymongo
@@ -187,21 +188,22 @@ class EventStore:
             found = list(self._events.find(query).sort([("rt", 1), ("_id", 1)]).limit(limit))
         return [_from_document(document) for document in found]
 
-    def strip(self, messages: Sequence[int]) -> None:
-        """Take out of the events of messages whatever could still tell of a person; what happened stays counted."""
-        with translated():
-            self._events.update_many(
-                {"m": {"$in": [Int64(number) for number in messages]}}, {"$unset": {"ip": "", "q": "", "p": ""}}
-            )
+    def unstripped(self, messages: Sequence[int], size: int) -> Iterator[list[bytes]]:
+        """Ids of messages' events that `strip` has not been at, by `size`: anybody may make very many of them."""
+        query: Document = {"m": {"$in": [Int64(number) for number in messages]}, "x": {"$exists": False}}
+        with self._events.find(query, {"_id": 1}).hint("first").batch_size(size) as cursor:
+            while True:
+                with translated():
+                    some = [bytes(row["_id"]) for row in islice(cursor, size)]
+                if not some:
+                    return
+                yield some
 
-    def ids_of(self, messages: Sequence[int], *, after: bytes | None, limit: int) -> list[bytes]:
-        """Ids of messages' events, ascending, at most `limit` of those after one."""
-        query: Document = {"m": {"$in": [Int64(number) for number in messages]}}
-        if after is not None:
-            query["_id"] = {"$gt": after}
+    def strip(self, messages: Sequence[int], event_ids: Sequence[bytes]) -> None:
+        """Take out of some events of messages whatever could still tell of a person; what happened stays counted."""
+        query: Document = {"_id": {"$in": list(event_ids)}, "m": {"$in": [Int64(number) for number in messages]}}
         with translated():
-            found = self._events.find(query, {"_id": 1}).hint("first").sort("_id", 1).limit(limit)
-            return [bytes(row["_id"]) for row in found]
+            self._events.update_many(query, {"$set": {"x": True}, "$unset": {"ip": "", "q": "", "p": ""}})
 
     def delete_recorded_before(self, brand_id: str, kind: EventKind, before_ms: int, limit: int) -> int:
         """Delete at most `limit` of a brand's events of a kind that are past their retention; answers how many."""

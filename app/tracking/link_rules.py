@@ -112,10 +112,12 @@ def decide(value: str, rules: LinkRules, *, opted_out: bool = False) -> Decision
     """
     found = _decide(value.strip(_ENDS).translate(_INSIDE), rules)
     if found.action is Action.TRACKED or found.reason in _OURS_TO_LEAVE:
+        # Values are filled in at the redirect, and there will be none.
+        cautions = (Caution.FILLED_LATER,) if found.personal else ()
         if opted_out:
-            return Decision(Action.LEFT, Reason.OPT_OUT)
+            return Decision(Action.LEFT, Reason.OPT_OUT, cautions=cautions)
         if not rules.track_clicks:
-            return Decision(Action.LEFT, Reason.CLICKS_OFF)
+            return Decision(Action.LEFT, Reason.CLICKS_OFF, cautions=cautions)
     return found
 
 

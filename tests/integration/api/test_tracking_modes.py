@@ -84,6 +84,17 @@ def test_everything_off_still_unsubscribes(call: Call, visitor: Visitor) -> None
     assert [event.kind.value for event in visitor.ingest().events] == ["unsubscribed"]
 
 
+def test_values_that_no_redirect_will_fill_are_warned_of(call: Call) -> None:
+    html = '<a href="https://alder.example/{{ id }}">x</a>'
+    off = html.replace("<a ", '<a data-track="off" ')
+    for body in (
+        email(content={"html": html}, values={"id": "1"}, tracking={"clicks": False}, pixel="none"),
+        email(content={"html": off}, values={"id": "1"}, pixel="none"),
+    ):
+        answer = register(call, body)
+        assert (answer["messages"][0]["html"], codes(answer)) == (html, [("html", "filled_later")])
+
+
 def test_an_sms_without_clicks_is_sent_as_it_is(call: Call) -> None:
     body = sms(content={"text": "https://alder.example/job/1"}, tracking={"clicks": False})
     (message,) = register(call, body)["messages"]

@@ -185,3 +185,17 @@ def test_erasing_leaves_the_webhooks_of_others_alone(world: World) -> None:
     rows = list(world.services.database["deliveries"].find())
     assert sorted(row["state"] for row in rows) == ["dead", "pending"]
     assert [event.kind for event in world.services.events.of_message(world.number(1))] == [EventKind.CLICKED]
+
+
+def test_an_erasure_whose_time_is_up_goes_on_where_it_was(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.messages.erasure._EVENTS_AT_ONCE", 2)
+    for _ in range(5):
+        world.hit(f"/o/{world.code(1)}.gif", QUERY_STRING="lead=7")
+    world.ingest()
+    seconds = iter(range(0, 1_000_000, 11))
+    world.services.erasure._monotonic = lambda: float(next(seconds))
+    assert [erase(world, "p0@people.example").complete for _ in range(5)] == [False, False, False, False, True]
+    found = world.services.events.of_message(world.number())
+    assert [(event.query, event.client, event.personal) for event in found] == [("", "", b"")] * 5
+    assert world.services.database["deliveries"].count_documents({"body": {"$exists": True}}) == 0
+    assert keys_of(world, "p0@people.example") == 0

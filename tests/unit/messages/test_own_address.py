@@ -117,8 +117,17 @@ def test_so_does_a_label_that_was_cut_in_the_middle_of_the_address() -> None:
 
 def test_batches_and_links_for_nobody_are_left_alone() -> None:
     links = [Link(f"{SHOP}/?e=ann@x.example", "ann@x.example")]
-    assert set_aside(_draft(ANN, count=2), links) == (tuple(links), {})
+    batch = Draft(Channel.EMAIL, [Addressee(Recipient(ANN)), Addressee(Recipient("ben@x.example"))])
+    assert set_aside(batch, links) == (tuple(links), {})
     assert set_aside(Draft(Channel.EMAIL, [Addressee(Recipient(""))]), links) == (tuple(links), {})
+
+
+def test_several_messages_to_one_person_are_no_batch() -> None:
+    personal = Link(f"{SHOP}/{{{{o}}}}?e=ann@x.example", personal=True)
+    plain = Link(f"{SHOP}/?e=ann@x.example")
+    links, values = set_aside(_draft(ANN, count=2, o="1"), [personal, plain])
+    assert links == (personal, Link("{{_link_5}}", personal=True, fallback=f"{SHOP}/"))
+    assert values == {"_link_5": plain.destination}
 
 
 def test_a_personalised_link_with_the_address_in_it_is_filled_and_set_aside_as_a_whole() -> None:
