@@ -52,6 +52,7 @@ def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], di
     naming = _naming(draft.channel, address)
     kept: list[Link] = []
     values: dict[str, str] = {}
+    taken = frozenset(name for one in draft.addressees for name in one.values)
     for index, given in enumerate(links):
         label = "" if naming(given.label) or _is_cut_within(given.label, draft.channel, address) else given.label
         # Of somebody who gets several messages at once, each may have values of its own.
@@ -59,10 +60,16 @@ def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], di
         if left is None:
             kept.append(replace(given, label=label))
         else:
-            name = f"_link_{index + FIRST_LINK_SLOT}"
+            name = _free_name(f"_link_{index + FIRST_LINK_SLOT}", taken)
             values[name] = fill(given.destination, addressee.values) if given.personal else given.destination
             kept.append(Link(f"{{{{{name}}}}}", label, personal=True, fallback=left))
     return tuple(kept), values
+
+
+def _free_name(name: str, taken: frozenset[str]) -> str:
+    """One that no value of the brand's own has: its links must go on meaning that one."""
+    names = (name, *(f"{name}_{place}" for place in range(len(taken))))
+    return next(free for free in names if free not in taken)
 
 
 def _without_address(url: str, naming: _Naming) -> str | None:
