@@ -166,9 +166,8 @@ class TokenKeys:
         ):
             self.refresh()
             found = [self._check(*hit) for hit in hits]
-        unusable = {(row.brand_id, row.number) for row in self._snapshot.rows} - self._snapshot.keys.keys()
-        for hit, (_, number) in zip(hits, found, strict=True):
-            if (hit[0], number) in unusable:
+        for hit, (answer, number) in zip(hits, found, strict=True):
+            if answer is Refusal.UNKNOWN_KEY and self._is_stored(hit[0], number):
                 raise ConfigurationError(f"brand {hit[0]}: its token key {number} cannot be unwrapped")
         return [answer if isinstance(answer, TokenContent) else None for answer, _ in found]
 
@@ -298,6 +297,9 @@ class TokenKeys:
         stored = self._store.add(key)
         self.refresh()
         return stored
+
+    def _is_stored(self, brand_id: str, number: int) -> bool:
+        return any((row.brand_id, row.number) == (brand_id, number) for row in self._snapshot.rows)
 
     def _newest_row(self, brand_id: str) -> BrandKey | None:
         rows = [row for row in self._snapshot.rows if row.brand_id == brand_id]
