@@ -40,6 +40,8 @@ class LinkPolicy:
 
     untracked_domains: frozenset[str] = frozenset()
     """Links to these (and below them) stay as they are: domains that open an app, for instance. A-labels."""
+    app_domains: frozenset[str] = frozenset()
+    """Links to these open an app only when they stay as they are: tracked, with a warning. A-labels."""
     protocol_relative: Literal["leave", "https"] = "leave"
     """`//host/path` stays as it is, or is tracked as https."""
     vml: bool = False
@@ -68,9 +70,6 @@ class Retention:
     message_days: int = 395
     delivery_days: int = 30
     events: tuple[tuple[EventKind, int], ...] = tuple((kind, 395) for kind in EventKind)
-
-    def days_of(self, kind: EventKind) -> int:
-        return dict(self.events)[kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ def _links(schema: LinksSchema) -> LinkPolicy:
         vml=schema.vml,
         utm=None if schema.utm is None else utm_of(schema.utm),
         erased=schema.erased,
+        app_domains=frozenset(schema.app_domains),
         blocked_domains=frozenset(schema.blocked_domains),
     )
 

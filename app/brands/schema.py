@@ -15,7 +15,6 @@ from app.models.block import Channel
 from app.models.delivery import PayloadMode
 from app.models.event import EventKind
 
-FILE_VERSION = 1
 EVENT_TYPES = frozenset(kind.public_type for kind in EventKind)
 _BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _METADATA_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -177,6 +176,7 @@ class UtmSchema(_Strict):
 
 class LinksSchema(_Strict):
     untracked_domains: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
+    app_domains: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
     blocked_domains: Annotated[tuple[Domain, ...], Field(max_length=5000)] = ()
     protocol_relative: Literal["leave", "https"] = "leave"
     vml: bool = False

@@ -22,10 +22,13 @@ USER_AGENT_CHARS = 1024
 
 BLOCKED = "destination_blocked"
 """The link's destination was refused when it was clicked: the person saw a page of ours and got no further."""
+GONE = "values_gone"
+"""The values of a personalised link are gone: the person saw a page that says so."""
 REASONS = frozenset(
     {
         "ok",
         BLOCKED,
+        GONE,
         "method_head",
         "prefetch",
         "ua_empty",

@@ -15,7 +15,7 @@ from functools import lru_cache
 from app.brands import Brand
 from app.ingest import ports
 from app.ingest.attribute import Attribution, Hit
-from app.ingest.classify import BLOCKED, RULES_VERSION, judge
+from app.ingest.classify import BLOCKED, GONE, RULES_VERSION, judge
 from app.ingest.enrich import kept_address, kept_user_agent
 from app.ingest.personal import PersonalData
 from app.lib import clock, ids
@@ -27,6 +27,8 @@ from app.models.record import Record
 from app.tracking.codes import TOKEN_NUMBERS
 
 _DAY_MS = 86_400_000
+_NOWHERE = {"blocked": BLOCKED, "gone": GONE}
+"""Marks of the front on clicks that ended at a page of ours."""
 
 
 @dataclass(slots=True)
@@ -129,8 +131,9 @@ class Pipeline:
         recorded_ms = clock.now_ms()
         for record, brand, block, message, slot, kind, content in batch.hits:
             judgement = judge(record, kind)
-            if "blocked" in record.headers:
-                judgement = Judgement(judgement.verdict, False, (*judgement.reasons, BLOCKED))
+            for mark, reason in _NOWHERE.items():
+                if mark in record.headers:
+                    judgement = Judgement(judgement.verdict, False, (*judgement.reasons, reason))
             batch.events.append(
                 Event(
                     record.id,

@@ -44,6 +44,7 @@ def rules_of(
         own_hosts=frozenset(brand.tracking_hosts),
         untracked_domains=links.untracked_domains,
         blocked_domains=links.blocked_domains,
+        app_link_domains=links.app_domains,
         allows=brand.allows_destination,
         allow_list=bool(brand.destinations),
         protocol_relative=links.protocol_relative == "https",

@@ -1,4 +1,4 @@
-"""Keeps a person's own address out of the links of a message to that person alone.
+"""Keeps a person's own address, contact id and name out of the links of a message to that person alone.
 
 A brand that renders by itself sends one request per recipient, often with `?email=…` in the links. A block is sealed
 under the brand's key and is never erased, so such a URL is moved into the recipient's values: the block keeps what is
@@ -31,6 +31,8 @@ _MAX_DECODINGS = 5
 _MIN_DIGITS = 7
 _LONGEST_COUNTRY_CODE = 3
 _MIN_CUT = 4
+_MIN_OWN = 3
+"""Shorter ids are equal to anything."""
 
 _Naming = Callable[[str], bool]
 """Whether a text names the address."""
@@ -50,13 +52,15 @@ def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], di
         return tuple(links), {}
     alone = len(draft.addressees) == 1
     naming = _naming(draft.channel, address)
+    person = addressee.recipient
+    own = frozenset(_plain(text) for text in (person.id, person.name) if alone and text and len(text) >= _MIN_OWN)
     kept: list[Link] = []
     values: dict[str, str] = {}
     taken = frozenset(name for one in draft.addressees for name in one.values)
     for index, given in enumerate(links):
         label = "" if naming(given.label) or _is_cut_within(given.label, draft.channel, address) else given.label
         # Of somebody who gets several messages at once, each may have values of its own.
-        left = _without_address(given.destination, naming) if alone or not given.personal else None
+        left = _without_person(given.destination, naming, own) if alone or not given.personal else None
         if left is None:
             kept.append(replace(given, label=label))
         else:
@@ -72,17 +76,26 @@ def _free_name(name: str, taken: frozenset[str]) -> str:
     return next(free for free in names if free not in taken)
 
 
-def _without_address(url: str, naming: _Naming) -> str | None:
-    """What is left of a URL that names the address, which may be nothing; None when it does not name it."""
+def _without_person(url: str, naming: _Naming, own: frozenset[str]) -> str | None:
+    """What is left of a URL that names the person, which may be nothing; None when it does not name them."""
     origin = _ORIGIN.match(url)
-    if origin is None or not naming(url):
+    if origin is None:
         return None
     if naming(origin[0]):
         return ""
-    pieces = _PIECE.sub(lambda piece: "{{x}}" if naming(piece[0]) else piece[0], url[origin.end() :])
+    rest = url[origin.end() :]
+    pieces = _PIECE.sub(lambda piece: "{{x}}" if naming(piece[0]) or _is_one_of(piece[0], own) else piece[0], rest)
+    if pieces == rest and not naming(url):
+        return None
     left = without_values(origin[0] + pieces) or ""
     # An address that no single piece holds: `a/b@x.example` is one, too.
     return f"{origin[0]}/" if naming(left) else left
+
+
+def _is_one_of(piece: str, own: frozenset[str]) -> bool:
+    """Whether a path segment, a field's value or the fragment is exactly one of these; a part of it may be anything."""
+    value = piece.partition("=")[2] or piece
+    return bool(own) and any(one in own for text in (value, value.replace("+", " ")) for one in _readings(text))
 
 
 def _naming(channel: Channel, address: str) -> _Naming:

@@ -61,7 +61,7 @@ class Record(
     query: str = ""
     headers: dict[str, str] = {}
     """Lower-case short names: `purpose` (words of a prefetch header), `form` (how an unsubscribe was posted),
-    `blocked` (the destination was refused)."""
+    `blocked` (the destination was refused), `gone` (a personalised link had no values any more)."""
 
     number: int | None = None
     """What the code says; ingest decodes the code itself when this is missing."""

@@ -45,7 +45,6 @@ VERSION = 1
 MAX_TOKEN_CHARS = 1400
 MAX_KEY_NUMBER = 0xFFFF
 _HEADER_BYTES = 3
-_SIV_BYTES = 16
 # Two bytes of content is the least that a field takes.
 _MIN_TOKEN_CHARS = 28
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{_MIN_TOKEN_CHARS},{MAX_TOKEN_CHARS}}}", re.ASCII)

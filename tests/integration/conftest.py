@@ -127,15 +127,16 @@ def store_block(
     list_id: str | None = "news",
     track_opens: bool = True,
     track_clicks: bool = True,
+    links: tuple[Link, ...] = tuple(Link(link) for link in LINKS),
 ) -> Block:
     now = clock.now()
     block = Block(
-        start=services.numbers.reserve(count * (FIRST_LINK_SLOT + len(LINKS))),
+        start=services.numbers.reserve(count * (FIRST_LINK_SLOT + len(links))),
         count=count,
-        stride=FIRST_LINK_SLOT + len(LINKS),
+        stride=FIRST_LINK_SLOT + len(links),
         brand_id="alder",
         channel=Channel.EMAIL,
-        links=tuple(Link(link) for link in LINKS),
+        links=links,
         created_at=now,
         campaign_id="spring",
         list_id=list_id,

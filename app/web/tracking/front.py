@@ -139,7 +139,7 @@ class Front:
             left = link.fallback or personal.without_values(link.destination)
             destination = left if brand.links.erased == "destination" else None
             if destination is None:
-                self._records.keep(environ, HitKind.CLICK, code, number, brand)
+                self._records.keep(environ, HitKind.CLICK, code, number, brand, {"gone": "1"})
                 self._count("click", "gone")
                 return answers.show(environ, start_response, "410 Gone", answers.GONE)
         else:

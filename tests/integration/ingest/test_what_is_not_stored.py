@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import orjson
 import pytest
 
 from app.ingest.personal import PURPOSE
 from app.lib import clock
-from app.models.block import Channel
+from app.models.block import Channel, Link
 from app.models.event import EventKind
 from app.storage.suppressions import Suppression
 from tests.integration.conftest import LINKS, World, store_block
@@ -92,3 +94,17 @@ def test_a_full_client_address_is_sealed_for_the_recipient_and_goes_with_them(
     assert orjson.loads(world.services.vault.open_many(PURPOSE, sealed)[0] or b"{}") == {"client": "192.0.2.77"}
     erase(world)
     assert world.services.vault.open_many(PURPOSE, sealed) == [None]
+
+
+def test_a_click_that_ended_at_a_page_of_ours_is_told_and_not_counted(world: World) -> None:
+    links = (Link("{{ url }}", personal=True),)
+    world.block = store_block(world.services, links=links)
+    world.services.messages.strip_older_than("alder", clock.now() + timedelta(days=1), 100)
+    assert world.hit(f"/c/{world.code(4)}")[0] == "410 Gone"
+    world.ingest()
+    (event,) = world.services.events.of_message(world.number())
+    assert (event.kind, event.judgement.counted, event.judgement.reasons) == (
+        EventKind.CLICKED,
+        False,
+        ("ok", "values_gone"),
+    )

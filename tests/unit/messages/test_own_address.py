@@ -142,3 +142,29 @@ def test_a_personalised_link_with_the_address_in_it_is_filled_and_set_aside_as_a
 def test_hostile_links_cost_linear_time() -> None:
     url = f"{SHOP}/" + "%25" * 2000 + "&/?#" * 400
     assert _set_aside(ANN, url)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        ("https://shop.example/?id=C-4711&a=1", "https://shop.example/?a=1"),
+        ("https://shop.example/?id=c%2D4711", "https://shop.example/"),
+        ("https://shop.example/people/C-4711/orders?a=1", "https://shop.example/people/?a=1"),
+        ("https://shop.example/?n=Ann+Meier&a=1", "https://shop.example/?a=1"),
+        ("https://shop.example/?n=Ann%20Meier#C-4711", "https://shop.example/"),
+    ],
+)
+def test_the_persons_id_and_name_are_set_aside_where_they_are_a_whole_value(url: str, left: str) -> None:
+    person = Recipient(ANN, id="C-4711", name="Ann Meier")
+    (link,), values = set_aside(Draft(Channel.EMAIL, [Addressee(person)]), [Link(url)])
+    assert (link.personal, link.fallback) == (True, left)
+    assert list(values.values()) == [url]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://shop.example/?q=C-47112", "https://shop.example/a?b=xC-4711", "https://4.example/?p=42"]
+)
+def test_a_part_of_a_value_or_a_short_id_is_no_person(url: str) -> None:
+    for person in (Recipient(ANN, id="C-4711"), Recipient(ANN, id="42")):
+        (link,), values = set_aside(Draft(Channel.EMAIL, [Addressee(person)]), [Link(url)])
+        assert (link, values) == (Link(url), {})
