@@ -22,7 +22,7 @@ MAX_URL_LENGTH = 2048
 """Characters of an endpoint's URL; also what the `url` field of a webhook may carry."""
 MAX_DESTINATION_LENGTH = 8192
 """Characters of a link's destination, as its author wrote it."""
-MAX_LOCATION_LENGTH = 24_576
+MAX_LOCATION_LENGTH = 14_336
 """Characters of a destination in a `Location` header: one outside ASCII becomes up to twelve. nginx's
 `uwsgi_buffer_size` holds this and the headers around it."""
 ENDPOINT_PORTS = frozenset({443, 8443})
