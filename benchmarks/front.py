@@ -15,11 +15,9 @@ does not, and "late" says how late the load generator itself was: both tell whet
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import json
 import os
-import secrets
 import signal
 import statistics
 import sys
@@ -33,10 +31,10 @@ from app.models.record import HitKind
 from app.web.tracking.answers import PIXEL
 from benchmarks.loads import Flood, Latencies, Stream, find_wrk, flood
 from benchmarks.records import JournalRecords, QueueRecords, Records
-from benchmarks.sides import Side, cpu_seconds, on_core
+from benchmarks.sides import Side, application_environment, cpu_seconds, on_core
 from benchmarks.traffic import BRAND, HOST, store_mailing
 from config.settings import load_settings
-from local.servers import Server, redis_url, start_mongod, start_redis
+from local.servers import redis_url, start_mongod, start_redis
 
 T = TypeVar("T")
 
@@ -89,7 +87,7 @@ class Bench:
         with on_core(core):
             self._valkey = start_redis(folder / "valkey")
         stack.callback(self._valkey.stop)
-        environment = _our_environment(folder, mongod, self._valkey)
+        environment = application_environment(folder, BRAND, mongod, self._valkey)
         settings = load_settings({**environment, "TELLTALE_STATE_DIR": str(folder / "ours")})
         self._traffic = store_mailing(settings)
         links = folder / "links.json"
@@ -171,20 +169,6 @@ class Bench:
 
     def _cpu_seconds(self, side: Side) -> dict[str, float]:
         return {**side.cpu_seconds(), "valkey": cpu_seconds(self._valkey.pid)}
-
-
-def _our_environment(folder: Path, mongod: Server, valkey: Server) -> dict[str, str]:
-    """What our application needs beside its place."""
-    brands = folder / "brands.yaml"
-    brands.write_text(json.dumps({"version": 1, "brands": [BRAND]}))  # JSON is YAML
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    return {
-        "TELLTALE_BRANDS_FILE": str(brands),
-        "TELLTALE_MONGO_URL": mongod.url,
-        "TELLTALE_REDIS_URL": valkey.url,
-        "TELLTALE_CODE_KEY": key,
-        "TELLTALE_MASTER_KEYS": f"k1:{key}",
-    }
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ links back. Rounds alternate, and the figures are medians.
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import cProfile
 import http.client
@@ -45,10 +44,10 @@ from app.models.message import Recipient
 from app.services import Services, build_services
 from app.storage.indexes import create_indexes
 from benchmarks.mailings import Shape, newsletter
-from benchmarks.sides import Side, cpu_seconds
+from benchmarks.sides import Side, application_environment, cpu_seconds
 from config.settings import load_settings
 from local.ports import LOOPBACK
-from local.servers import Server, start_mongod, start_redis
+from local.servers import start_mongod, start_redis
 
 _HOST = "t.example"
 _BRAND = {"id": "brand", "name": "Brand", "channels": ["email"], "tracking_hosts": [_HOST], "page": {"title": "Brand"}}
@@ -89,7 +88,10 @@ class Bench:
         stack.callback(self._mongod.stop)
         self._valkey = start_redis(folder / "valkey")
         stack.callback(self._valkey.stop)
-        environment = _environment(folder, self._mongod, self._valkey)
+        environment = {
+            **application_environment(folder, _BRAND, self._mongod, self._valkey),
+            "TELLTALE_WEB_PROCESSES": "2",
+        }
         settings = load_settings({**environment, "TELLTALE_STATE_DIR": str(folder / "cli")})
         self.services = build_services(settings, role="web")
         stack.callback(self.services.close)
@@ -213,20 +215,6 @@ def profile(bench: Bench) -> None:
             raise SystemExit(f"a batch was answered {status}")
     for order in ("cumulative", "tottime"):
         pstats.Stats(recorder).strip_dirs().sort_stats(order).print_stats(45)
-
-
-def _environment(folder: Path, mongod: Server, valkey: Server) -> dict[str, str]:
-    brands = folder / "brands.yaml"
-    brands.write_text(json.dumps({"version": 1, "brands": [_BRAND]}))  # JSON is YAML
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    return {
-        "TELLTALE_BRANDS_FILE": str(brands),
-        "TELLTALE_MONGO_URL": mongod.url,
-        "TELLTALE_REDIS_URL": valkey.url,
-        "TELLTALE_CODE_KEY": key,
-        "TELLTALE_MASTER_KEYS": f"k1:{key}",
-        "TELLTALE_WEB_PROCESSES": "2",
-    }
 
 
 def main() -> None:

@@ -5,9 +5,12 @@ Both use the repository's own nginx/ and config/uwsgi.ini; they differ in the ap
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
+import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,10 +18,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local.binaries import nginx_binary, uwsgi_binary
 from local.environment import REPOSITORY, render_nginx
 from local.ports import LOOPBACK, free_port
+from local.servers import Server
 
 _READY_SECONDS = 30.0
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
@@ -135,3 +140,17 @@ def cpu_seconds(pid: int) -> float:
         return 0.0  # ended a moment ago (uWSGI replaces its workers); its parent counts it when asked next
     # utime, stime, cutime, cstime of proc(5), counted from behind the name.
     return sum(map(int, fields[11:15])) * _TICK_SECONDS + sum(cpu_seconds(int(child)) for child in children)
+
+
+def application_environment(folder: Path, brand: Mapping[str, Any], mongod: Server, valkey: Server) -> dict[str, str]:
+    """What the application needs beside its place: one brand, these stores, keys of its own."""
+    brands = folder / "brands.yaml"
+    brands.write_text(json.dumps({"version": 1, "brands": [brand]}))  # JSON is YAML
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return {
+        "TELLTALE_BRANDS_FILE": str(brands),
+        "TELLTALE_MONGO_URL": mongod.url,
+        "TELLTALE_REDIS_URL": valkey.url,
+        "TELLTALE_CODE_KEY": key,
+        "TELLTALE_MASTER_KEYS": f"k1:{key}",
+    }

@@ -11,7 +11,6 @@ import secrets
 from app.lib import clock
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 
 
@@ -25,11 +24,6 @@ def make_id(ms: int, tail: bytes) -> bytes:
     return ms.to_bytes(6, "big") + tail
 
 
-def id_ms(raw: bytes) -> int:
-    """The milliseconds inside an id."""
-    return int.from_bytes(raw[:6], "big")
-
-
 def to_text(raw: bytes) -> str:
     """16 bytes as 26 characters."""
     number = int.from_bytes(raw, "big")
@@ -37,23 +31,6 @@ def to_text(raw: bytes) -> str:
     for shift in range(120, -1, -10):
         parts.append(_PAIRS[(number >> shift) & 1023])
     return "".join(parts)
-
-
-def from_text(text: str) -> bytes:
-    """26 characters as 16 bytes.
-
-    Raises:
-        ValueError: when the text is not the canonical form of an id.
-    """
-    if len(text) != 26 or text[0] > "7":
-        raise ValueError("not an id")
-    number = 0
-    for char in text:
-        value = _VALUES.get(char)
-        if value is None:
-            raise ValueError("not an id")
-        number = number << 5 | value
-    return number.to_bytes(16, "big")
 
 
 def event_id_text(raw: bytes) -> str:

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from app.lib.ids import event_id_text
 from app.models.message import Message
+from app.models.suppression import WHOLE_BRAND
 
-WHOLE_BRAND = "*"
 PAGE = 1000
 _EVENTS_AT_ONCE = 500
 MAX_PAGES = 50

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -65,32 +64,6 @@ def preview(before: str, after: str) -> SmsPreview:
     return SmsPreview(old, new, tuple(warnings), new.not_gsm if few else ())
 
 
-def worst(previews: Iterable[SmsPreview]) -> SmsPreview:
-    """One answer for a batch: the figures of its costliest text, and what any of its texts is to be warned of.
-
-    So `link_adds_segment` may stand there although the costliest text itself has as many segments as before.
-
-    Raises:
-        ValueError: no previews.
-    """
-    costliest: SmsPreview | None = None
-    warned: set[SmsWarning] = set()
-    not_gsm: dict[str, None] = {}
-    for one in previews:  # once, so that a batch need not be held in memory
-        if costliest is None or _cost(one) > _cost(costliest):
-            costliest = one
-        warned.update(one.warnings)
-        if len(not_gsm) < MAX_NAMED_CHARACTERS:
-            not_gsm.update(dict.fromkeys(one.not_gsm))
-    if costliest is None:
-        raise ValueError("has no messages")
-    return replace(
-        costliest,
-        warnings=tuple(warning for warning in SmsWarning if warning in warned),
-        not_gsm=tuple(not_gsm)[:MAX_NAMED_CHARACTERS],
-    )
-
-
 def _figures(segments: Segments) -> dict[str, Any]:
     return {
         "encoding": segments.encoding.value,
@@ -98,8 +71,3 @@ def _figures(segments: Segments) -> dict[str, Any]:
         "segments": segments.segments,
         "units_left": segments.units_left,
     }
-
-
-def _cost(one: SmsPreview) -> tuple[int, int]:
-    """Segments first; between equals the text with less room left."""
-    return one.after.segments, -one.after.units_left

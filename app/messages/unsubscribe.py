@@ -8,9 +8,8 @@ from typing import Protocol
 from app.brands import Brand
 from app.lib import clock
 from app.models.block import Block, Channel
+from app.models.suppression import WHOLE_BRAND
 from app.tracking.tokens import TokenContent
-
-WHOLE_BRAND = "*"
 
 
 class MessageSource(Protocol):

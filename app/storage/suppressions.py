@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import IndexModel
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
+from app.models.suppression import WHOLE_BRAND, Suppression
 from app.storage.client import Document, translated
-
-WHOLE_BRAND = "*"
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    list_id: str
-    """`*` is the whole brand."""
-    reason: str
-    at: datetime
 
 
 class Suppressions:

@@ -35,11 +35,6 @@ _DOT_SEGMENT = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 _UNRESERVED = "!'()*"  # with letters, digits and -._~ what encodeURIComponent leaves
 
 
-def names_in(template: str) -> frozenset[str]:
-    """The names of the values that a personalised destination needs."""
-    return frozenset(PLACE.findall(template))
-
-
 def is_whole(template: str) -> bool:
     """Whether a single value is the whole URL."""
     return PLACE.fullmatch(template) is not None

@@ -12,7 +12,7 @@ from app.messages.stop_words import ReplyKind, parse_reply
 from app.models.api_key import Scope
 from app.models.block import Channel
 from app.models.idempotency import Decision
-from app.storage.suppressions import WHOLE_BRAND
+from app.models.suppression import WHOLE_BRAND
 from app.web.api import idempotency
 from app.web.api.fields import Address, Answer, Schema
 from app.web.api.operation import Call, Operation, Reply

@@ -11,7 +11,7 @@ from app.ingest.personal import PURPOSE
 from app.lib import clock
 from app.models.block import Channel, Link
 from app.models.event import EventKind
-from app.storage.suppressions import Suppression
+from app.models.suppression import Suppression
 from tests.integration.conftest import LINKS, World, store_block
 from tests.integration.front.conftest import ChangeBrand
 

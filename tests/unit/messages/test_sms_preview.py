@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.messages.sms_preview import SmsWarning, preview, worst
+from app.messages.sms_preview import SmsWarning, preview
 from app.tracking.codes import ALPHABET, MAX_LENGTH
 
 LONG_URL = "https://shop.example/sale"  # 25 characters
@@ -80,35 +80,3 @@ def test_more_segments_than_a_message_can_have_is_too_long() -> None:
     assert preview("a" * 153 * 255, "a" * 153 * 255).warnings == ()
     told = preview("a" * 153 * 255, "a" * (153 * 255 + 1))
     assert told.warnings == (SmsWarning.LINK_ADDS_SEGMENT, SmsWarning.TOO_LONG)
-
-
-def test_a_batch_answers_with_its_costliest_text_and_all_warnings() -> None:
-    adds = preview("a" * 158, "a" * 182)
-    slips = preview("“" + "a" * 20, "“" + "a" * 20)
-    longest = preview("a" * 400, "a" * 400)
-    told = worst(iter([adds, longest, slips]))
-    assert (told.before, told.after) == (longest.before, longest.after)
-    assert told.warnings == (SmsWarning.LINK_ADDS_SEGMENT, SmsWarning.NOT_GSM_CHARACTERS)
-    assert told.not_gsm == ("“",)
-
-
-def test_between_texts_of_equal_segments_the_fuller_one_is_shown() -> None:
-    texts = ["a" * 182, "a" * 200, "a" * 190]
-    assert worst(preview(text, text) for text in texts).after.units == 200
-    full = preview("я" * 70, "я" * 70)
-    assert worst([preview("a" * 100, "a" * 100), full]).after == full.after
-
-
-def test_one_message_is_its_own_worst() -> None:
-    told = preview("a" * 158, "a😀" * 182)
-    assert worst([told]) == told
-
-
-def test_a_batch_names_at_most_ten_characters() -> None:
-    told = worst(preview(text, text) for text in "абвгдежзиклмн")
-    assert told.not_gsm == tuple("абвгдежзик")
-
-
-def test_no_messages_have_no_worst() -> None:
-    with pytest.raises(ValueError, match="no messages"):
-        worst([])
