@@ -18,6 +18,7 @@ _BASE64_LINE = struct.Struct("76s")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=\s]")
 _DATA_AFTER_PADDING = re.compile(rb"=\s*+[^=\s]")
 _PADDED_SOFT_BREAK = re.compile(rb"=[ \t]++(?:\r?\n|\Z)")
+_QP_TOO_LONG = re.compile(rb"(?m)^(.{75})(.=)$")
 _PLAIN_URL = re.compile(rb"[!-<>-~]{1,75}")
 
 
@@ -77,7 +78,7 @@ def encode_qp(data: bytes, eol: bytes, *, continued: bool) -> bytes:
         continued: more follows: a soft line break ends it, unless it ends a line anyway.
     """
     # The standard library's encoder, line by line: on whole texts it makes all line breaks equal.
-    lines = [binascii.b2a_qp(line, istext=False) for line in data.split(eol)]
+    lines = [_encoded_line(line) for line in data.split(eol)]
     encoded = eol.join([line.replace(b"\n", eol) if b"\n" in line else line for line in lines])
     last = lines[-1].rpartition(b"\n")[2]
     if not continued or not last:
@@ -86,6 +87,12 @@ def encode_qp(data: bytes, eol: bytes, *, continued: bool) -> bytes:
         return encoded + b"=" + eol
     unit = 3 if last[-3:-2] == b"=" else 1
     return b"".join((encoded[:-unit], b"=", eol, encoded[-unit:], b"=", eol))
+
+
+def _encoded_line(line: bytes) -> bytes:
+    encoded = binascii.b2a_qp(line, istext=False)
+    # Before a bare LF the encoder leaves no room for the soft break, although it encodes that LF: 77 characters.
+    return _QP_TOO_LONG.sub(rb"\1=\n\2", encoded) if b"\n" in line else encoded
 
 
 def encode_qp_url(url: bytes, eol: bytes, *, continued: bool) -> bytes:

@@ -6,7 +6,7 @@ import base64
 import binascii
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.tracking.mime_encodings import decode_body, encode_base64, encode_qp, encode_qp_url, lines_fit
@@ -33,6 +33,7 @@ BYTES = st.lists(
 ).map(b"".join)
 
 
+@example([b" " + b"x" * 75 + b"\n"], b"\r\n")
 @given(st.lists(BYTES, min_size=1, max_size=5), EOL)
 def test_pieces_of_quoted_printable_decode_together_to_exactly_their_bytes(pieces: list[bytes], eol: bytes) -> None:
     encoded = b"".join(encode_qp(piece, eol, continued=True) for piece in pieces[:-1])
