@@ -25,7 +25,7 @@ from app.messages.erasure import Erasure
 from app.messages.unsubscribe import Unsubscribes
 from app.models.block import Block
 from app.models.delivery import Endpoint
-from app.models.event import Event, EventKind
+from app.models.event import PUBLIC_KINDS, Event
 from app.privacy.keyring import Keyring
 from app.privacy.recipients import Vault
 from app.privacy.rotation import Rotation, Stores
@@ -312,7 +312,7 @@ class WebhookOutbox:
         kinds = {
             (brand_id, kind)
             for brand_id, known in endpoints.items()
-            for kind in EventKind
+            for kind in PUBLIC_KINDS
             if any(wants(endpoint, kind) for endpoint in known)
         }
         wanted = [event for event in events if (event.brand_id, event.kind) in kinds]

@@ -30,6 +30,7 @@ from app.journal.segments import list_segments
 from app.journal.writer import JournalWriter
 from app.lib import ids
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link
+from app.models.event import FIRST
 from app.models.message import Message, Recipient
 from app.models.record import RECORD_VERSION, HitKind, Record
 from app.services import Services, build_services
@@ -218,7 +219,7 @@ def check(services: Services, events: int) -> None:
             ("events", stored, events),
             ("firsts", firsts, pairs),
             ("counts", sum(sum(figures.values()) for figures in counted), events),
-            ("unique", sum(n for figures in counted for key, n in figures.items() if key.first), firsts),
+            ("unique", sum(n for figures in counted for key, n in figures.items() if key.rank == FIRST), firsts),
             ("deliveries", database["deliveries"].count_documents({}), clicks),
         )
         if seen != expected

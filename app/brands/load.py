@@ -198,7 +198,7 @@ def _retention(schema: BrandSchema) -> Retention:
     return Retention(
         message_days=chosen.messages or schema.retention_days,
         delivery_days=chosen.deliveries,
-        events=tuple((kind, getattr(chosen, kind.value) or schema.retention_days) for kind in EventKind),
+        events=tuple((kind, getattr(chosen, kind.value, None) or schema.retention_days) for kind in EventKind),
     )
 
 

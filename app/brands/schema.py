@@ -13,9 +13,9 @@ from app.brands.secrets import check_reference
 from app.lib.http_url import IpNetwork, check_endpoint_url, is_public_domain, normalise_domain
 from app.models.block import Channel
 from app.models.delivery import PayloadMode
-from app.models.event import EventKind
+from app.models.event import PUBLIC_KINDS
 
-EVENT_TYPES = frozenset(kind.public_type for kind in EventKind)
+EVENT_TYPES = frozenset(kind.public_type for kind in PUBLIC_KINDS)
 _BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _METADATA_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")

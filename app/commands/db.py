@@ -6,6 +6,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from app.models.event import FIRST
 from app.services import Services
 from app.storage.indexes import create_indexes
 
@@ -33,9 +34,9 @@ def figures(brand_id: str) -> None:
     rows = _services().batches.figures(brand_id)
     totals: dict[tuple[str, str, str, bool], list[int]] = {}
     for key, number in rows.items():
-        row = totals.setdefault((key.day, key.kind, key.verdict, key.counted), [0, 0])
+        row = totals.setdefault((key.day, key.kind, key.share, key.counted), [0, 0])
         row[0] += number
-        row[1] += number if key.first else 0
+        row[1] += number if key.rank == FIRST else 0
     click.echo(f"{'day':<12}{'kind':<14}{'verdict':<10}{'counted':<9}{'total':>8}{'unique':>8}")
     for (day, kind, verdict, counted), (total, first) in sorted(totals.items()):
         click.echo(f"{day:<12}{kind:<14}{verdict:<10}{'yes' if counted else 'no':<9}{total:>8}{first:>8}")

@@ -22,7 +22,7 @@ from app.lib import clock, ids
 from app.models import record_line
 from app.models.block import Block
 from app.models.count import CountKey
-from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, ONCE_PER_MESSAGE, Event, EventKind, Judgement, Share, Verdict
 from app.models.record import Record
 from app.tracking.codes import TOKEN_NUMBERS
 
@@ -145,7 +145,7 @@ class Pipeline:
                     record.at_ms,
                     recorded_ms,
                     judgement,
-                    False,
+                    AGAIN,
                     RULES_VERSION,
                     block.campaign_id,
                     kept_user_agent(record.user_agent),
@@ -176,7 +176,7 @@ class Pipeline:
             first = event.judgement.counted and (pair in free or event.kind in ONCE_PER_MESSAGE)
             if first:
                 free.discard(pair)
-            guessed.append(event._replace(first=first) if first else event)
+            guessed.append(event._replace(rank=FIRST) if first else event)
         batch.events = self._events.insert(guessed, batch.id)
         certain = known | {(event.message, event.kind) for event in batch.events if event.first}
         if unsure := pairs - certain:
@@ -192,7 +192,7 @@ class Pipeline:
     def mark(self, batch: Batch) -> None:
         """The end: what the batch counted, under its id, and the sign for the shipper that it is stored."""
         plain = Counter(map(_counted_as, batch.events))
-        counts = {CountKey(*key[:3], key[3].value, key[4].value, *key[5:]): number for key, number in plain.items()}
+        counts = {CountKey(*key): number for key, number in plain.items()}
         self._counts.mark(batch.id, counts, records=len(batch.lines), dropped=batch.dropped)
 
     def record_sent(self, brand: Brand, block: Block, message: int, at_ms: int) -> tuple[Event, Batch]:
@@ -212,7 +212,7 @@ class Pipeline:
             at_ms=at_ms,
             recorded_ms=clock.now_ms(),
             judgement=Judgement(Verdict.HUMAN, True, ("ok",)),
-            first=True,
+            rank=FIRST,
             rules_version=RULES_VERSION,
             campaign_id=block.campaign_id,
         )
@@ -226,7 +226,7 @@ class Pipeline:
         return batch.events[0], batch
 
 
-def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Verdict, bool, bool]:
+def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Share, bool, int, str]:
     """A `CountKey` as a plain tuple: a batch has a thousand events and a few dozen keys."""
     judgement = event.judgement
     return (
@@ -234,9 +234,10 @@ def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Verdict, bool, 
         event.campaign_id or "",
         _day(event.at_ms // _DAY_MS),
         event.kind,
-        judgement.verdict,
+        judgement.share,
         judgement.counted,
-        event.first,
+        event.rank,
+        "",
     )
 
 

@@ -48,6 +48,8 @@ class Link:
     """The destination is a template: `{{ name }}` is filled from the message's own values (`app.tracking.personal`)."""
     fallback: str = ""
     """What is left without them, where the template itself does not say it; figures show this then."""
+    trap: bool = False
+    """Hidden from people and screen readers: whoever follows it is a machine. Always the last of a block's links."""
 
     @property
     def shown(self) -> str:

@@ -13,6 +13,10 @@ class EventKind(StrEnum):
     OPENED = "opened"
     CLICKED = "clicked"
     UNSUBSCRIBED = "unsubscribed"
+    VIEWED = "viewed"
+    """The unsubscribe page was asked for, and nothing happened. Evidence only: not counted, not told, not listed."""
+    RECLASSIFIED = "reclassified"
+    """The verdict on an earlier event was corrected."""
 
     @property
     def public_type(self) -> str:
@@ -23,10 +27,31 @@ ONCE_PER_MESSAGE = frozenset({EventKind.SENT, EventKind.UNSUBSCRIBED})
 """A second event of these kinds for a message says nothing new and is not stored."""
 
 
+PUBLIC_KINDS = tuple(kind for kind in EventKind if kind is not EventKind.VIEWED)
+"""What brands are told and can list."""
+HIT_KINDS = frozenset({EventKind.OPENED, EventKind.CLICKED, EventKind.VIEWED})
+"""What is judged; anything else is a report or an act, and honoured."""
+
+
 class Verdict(StrEnum):
     HUMAN = "human"
     PROXY = "proxy"
     MACHINE = "machine"
+
+
+class Share(StrEnum):
+    """Which share of the figures an event is in: its verdict, with Apple's prefetches apart from other machines."""
+
+    HUMAN = "human"
+    PROXY = "proxy"
+    MACHINE = "machine"
+    APPLE = "apple"
+
+
+APPLE_PREFETCH = "apple_mpp"
+"""The reason that makes a machine's event Apple's."""
+
+_SHARES = {Verdict.HUMAN: Share.HUMAN, Verdict.PROXY: Share.PROXY, Verdict.MACHINE: Share.MACHINE}
 
 
 class Judgement(NamedTuple):
@@ -35,7 +60,24 @@ class Judgement(NamedTuple):
     verdict: Verdict
     counted: bool
     reasons: tuple[str, ...]
-    """Codes from the closed set in `app.ingest.classify`."""
+    """Codes from the closed set in `app.models.reasons`, the deciding one first."""
+
+    @property
+    def share(self) -> Share:
+        if self.verdict is Verdict.MACHINE and APPLE_PREFETCH in self.reasons:
+            return Share.APPLE
+        return _SHARES[self.verdict]
+
+
+# An event's rank among those of its kind for its message. Stored (`f`); only ever add to them.
+FIRST = 0
+"""The first counted one: the number of these is the unique figure."""
+FIRST_OF_OTHER = 1
+"""The first counted one of the other share (proxy or human) than the first's."""
+FIRST_MACHINE = 2
+FIRST_APPLE = 3
+AGAIN = -1
+"""None of these. As a number only in counts; the event itself has its own id there."""
 
 
 class Event(NamedTuple):
@@ -53,8 +95,8 @@ class Event(NamedTuple):
     at_ms: int
     recorded_ms: int
     judgement: Judgement
-    first: bool
-    """The first counted event of its kind for its message. Exact: arbitrated by a unique index."""
+    rank: int
+    """`FIRST`, …, `AGAIN`. Exact: arbitrated by a unique index."""
     rules_version: str
     campaign_id: str | None = None
     user_agent: str = ""
@@ -69,3 +111,17 @@ class Event(NamedTuple):
     personal: bytes = b""
     """Sealed under the recipient's key: JSON with `client` (full address, policy `full`), `url` (of a sealed token) and
     `fields` (of a pixel's `p=` token), each only when there is one."""
+    signals: int = 0
+    """Bits of `app.models.signals`."""
+    implied: bool = False
+    """Opened only: nobody loaded a pixel, but a counted click says that the message was open. Not told, not listed."""
+    corrects: bytes = b""
+    """Reclassified only: the id of the event whose judgement is now this one's."""
+    corrects_kind: EventKind | None = None
+    before: Judgement | None = None
+    """Reclassified only: the judgement that was told before."""
+
+    @property
+    def first(self) -> bool:
+        """The first counted event of its kind for its message."""
+        return self.rank == FIRST

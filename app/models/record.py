@@ -5,6 +5,7 @@ On disk it is one JSON object per line with one-letter keys (the journal holds m
     v version   i id (32 hex digits)   k kind   t milliseconds since 1970   h host   c code
     m method    a client address       u user agent   q allow-listed query   x headers for classification
     n number, when whoever wrote the line has decoded the code already   s sealed token, instead of c and n
+    f facts: a letter for each thing that the headers say (`app.ingest.signals`)
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Record(
         "headers": "x",
         "number": "n",
         "token": "s",
+        "facts": "f",
     },
 ):
     """A msgspec Struct, because one is made, written, read and type-checked per hit: a microsecond instead of ten."""
@@ -67,6 +69,9 @@ class Record(
     """What the code says; ingest decodes the code itself when this is missing."""
     token: str = ""
     """A sealed token (`app.tracking.tokens`); then `code` is empty. Ingest opens it again: the line shows nothing."""
+    facts: str = ""
+    """Letters: `s` came over https or `h` over http, `l` has Accept-Language, `m` has Sec-Fetch metadata, `e` has
+    `Sec-Fetch-Dest: empty`, `p` asks for privacy (DNT or Sec-GPC). Empty: nobody looked."""
 
     @property
     def id(self) -> bytes:

@@ -118,7 +118,7 @@ class Batches:
 
 
 def _increment(key: CountKey, number: int) -> UpdateOne:
-    identity = dict(zip("bcdkvnf", key, strict=True))
+    identity = dict(zip("bcdkvnfp", key, strict=True))
     return UpdateOne(
         {"_id": identity},
         {"$inc": {"count": Int64(number)}, "$setOnInsert": {"b": key.brand_id, "d": key.day}},

@@ -21,16 +21,22 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
 from app.errors import StoreUnavailable
-from app.models.event import ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, ONCE_PER_MESSAGE, Event, EventKind, Judgement, Verdict
 from app.storage.client import WRITE_CONCERN, Document, translated
 from app.storage.messages import DUPLICATE_KEY
 
 # Stored as small integers: the values are part of the data, only ever add to them.
-_KIND_CODES = {EventKind.SENT: 1, EventKind.OPENED: 2, EventKind.CLICKED: 3, EventKind.UNSUBSCRIBED: 4}
+_KIND_CODES = {
+    EventKind.SENT: 1,
+    EventKind.OPENED: 2,
+    EventKind.CLICKED: 3,
+    EventKind.UNSUBSCRIBED: 4,
+    EventKind.RECLASSIFIED: 5,
+    EventKind.VIEWED: 6,
+}
 _KINDS = {code: kind for kind, code in _KIND_CODES.items()}
 _VERDICT_CODES = {Verdict.HUMAN: 1, Verdict.PROXY: 2, Verdict.MACHINE: 3}
 _VERDICTS = {code: verdict for verdict, code in _VERDICT_CODES.items()}
-_FIRST = 0
 _ATTEMPTS = 5
 _INSERT_SECONDS = 7.0
 """From the stamp `recorded_ms` to the last insert, or the batch is run again and stamped anew. Readers that page by
@@ -106,9 +112,9 @@ class EventStore:
             document = present.get(event.id)
             if document is not None:
                 if document["bt"] == batch:
-                    stored[event.id] = event._replace(first=document["f"] == _FIRST)
+                    stored[event.id] = event._replace(rank=_rank(document))
             elif event.kind not in ONCE_PER_MESSAGE:
-                again[event.id] = event._replace(first=False)
+                again[event.id] = event._replace(rank=AGAIN)
         return again
 
     def confirm_firsts(
@@ -126,14 +132,14 @@ class EventStore:
         """
         wanted = sorted({message for message, _ in pairs})
         with translated():
-            found = self._events.find({"m": {"$in": wanted}, "f": _FIRST}, {"m": 1, "k": 1, "_id": 0})
+            found = self._events.find({"m": {"$in": wanted}, "f": FIRST}, {"m": 1, "k": 1, "_id": 0})
             confirmed = {(int(row["m"]), _KINDS[row["k"]]) for row in found} & pairs
         settled: list[Event] = []
         for event in events:
             pair = (event.message, event.kind)
             if event.judgement.counted and pair in pairs and pair not in confirmed:
                 confirmed.add(pair)
-                settled.append(event._replace(first=self._promote(event)))
+                settled.append(event._replace(rank=FIRST if self._promote(event) else AGAIN))
             else:
                 settled.append(event)
         return settled, confirmed
@@ -142,7 +148,7 @@ class EventStore:
         """Make a stored event the first of its kind; False when another one has become it meanwhile."""
         with translated():
             try:
-                self._events.update_one({"_id": event.id, "m": event.message}, {"$set": {"f": _FIRST}})
+                self._events.update_one({"_id": event.id, "m": event.message}, {"$set": {"f": FIRST}})
             except DuplicateKeyError:
                 return False
         return True
@@ -150,7 +156,7 @@ class EventStore:
     def find_first(self, message: int, kind: EventKind) -> Event | None:
         """The first counted event of a kind for a message."""
         with translated():
-            document = self._events.find_one({"m": Int64(message), "k": _KIND_CODES[kind], "f": _FIRST})
+            document = self._events.find_one({"m": Int64(message), "k": _KIND_CODES[kind], "f": FIRST})
         return None if document is None else _from_document(document)
 
     def of_message(self, message: int, limit: int = 1000) -> list[Event]:
@@ -218,6 +224,10 @@ def _in_order(events: Sequence[Event], stored: dict[bytes, Event]) -> list[Event
     return [stored[event_id] for event_id in dict.fromkeys(event.id for event in events) if event_id in stored]
 
 
+def _rank(document: Document) -> int:
+    return document["f"] if isinstance(document["f"], int) else AGAIN
+
+
 def _to_document(event: Event, batch: bytes) -> Document:
     judgement = event.judgement
     # Plain bytes and integers: the driver picks the smallest type that holds them, and MongoDB compares by value.
@@ -227,7 +237,7 @@ def _to_document(event: Event, batch: bytes) -> Document:
         "b": event.brand_id,
         "m": event.message,
         "k": _KIND_CODES[event.kind],
-        "f": _FIRST if event.first else event_id,
+        "f": event_id if event.rank == AGAIN else event.rank,
         "bl": event.block,
         "s": event.slot,
         "at": event.at_ms,
@@ -264,7 +274,7 @@ def _from_document(document: Document) -> Event:
         at_ms=int(document["at"]),
         recorded_ms=int(document["rt"]),
         judgement=Judgement(_VERDICTS[document["v"]], document["n"], tuple(document["r"])),
-        first=document["f"] == _FIRST,
+        rank=_rank(document),
         rules_version=document["rv"],
         campaign_id=document.get("c"),
         user_agent=document.get("ua", ""),

@@ -129,11 +129,16 @@ def _add_unsubscribed(data: dict[str, Any], event: Event, block: Block, mode: Pa
     data["method"] = event.method or "link"
 
 
+def _add_reclassified(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
+    data["event_id"] = event_id_text(event.corrects)
+
+
 _ADD: dict[EventKind, Callable[[dict[str, Any], Event, Block, PayloadMode], None]] = {
     EventKind.SENT: _add_sent,
     EventKind.OPENED: _add_opened,
     EventKind.CLICKED: _add_clicked,
     EventKind.UNSUBSCRIBED: _add_unsubscribed,
+    EventKind.RECLASSIFIED: _add_reclassified,
 }
 
 

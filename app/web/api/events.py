@@ -13,7 +13,7 @@ import binascii
 from app.errors import InvalidRequest
 from app.lib import clock
 from app.models.api_key import Scope
-from app.models.event import Event, EventKind
+from app.models.event import PUBLIC_KINDS, Event
 from app.web.api.event_json import events_json
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.schemas import EventPage, EventQuery
@@ -23,7 +23,7 @@ SETTLE_MS = 10_000
 Redis two before it."""
 _CURSOR_BYTES = 6 + 16
 
-_KINDS = {kind.public_type: kind for kind in EventKind}
+_KINDS = {kind.public_type: kind for kind in PUBLIC_KINDS}
 
 
 def page(call: Call) -> Reply:

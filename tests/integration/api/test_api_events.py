@@ -9,7 +9,7 @@ import pytest
 
 from app.lib import clock, ids
 from app.models.block import FIRST_LINK_SLOT
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, Event, EventKind, Judgement, Verdict
 from app.services import Services
 from app.web.api.events import SETTLE_MS
 from tests.integration.api.api_bodies import Call, assert_problem, email
@@ -42,7 +42,7 @@ def store(services: Services, message_id: str, kind: EventKind, **change: Any) -
         at_ms=at_ms,
         recorded_ms=at_ms,
         judgement=Judgement(Verdict.HUMAN, True, ("ok",)),
-        first=True,
+        rank=FIRST,
         rules_version="test",
         campaign_id=block.campaign_id,
         user_agent="Mozilla/5.0",
@@ -114,7 +114,7 @@ def test_a_message_shows_its_state_timeline_and_recipient(call: Call, services: 
     empty = call("GET", f"/v1/messages/{message_id}").get_json()
     assert (empty["state"], empty["events"]) == ("registered", [])
     machine = Judgement(Verdict.MACHINE, False, ("known_machine",))
-    store(services, message_id, EventKind.CLICKED, judgement=machine, first=False)
+    store(services, message_id, EventKind.CLICKED, judgement=machine, rank=AGAIN)
     assert call("GET", f"/v1/messages/{message_id}").get_json()["state"] == "registered"
     call("POST", f"/v1/messages/{message_id}/events", {"type": "sent", "at": "2026-01-01T00:00:00Z"})
     store(services, message_id, EventKind.OPENED)
@@ -138,7 +138,9 @@ def test_pages_follow_each_other_without_gap_or_repeat(call: Call, services: Ser
     start = clock.now_ms() - LONG_AGO
     # Several share a millisecond, as a batch's events do.
     stored = [
-        store(services, message_id, EventKind.OPENED, first=index == 0, recorded_ms=start + index // 10)
+        store(
+            services, message_id, EventKind.OPENED, rank=FIRST if index == 0 else AGAIN, recorded_ms=start + index // 10
+        )
         for index in range(45)
     ]
     seen: list[str] = []

@@ -31,7 +31,7 @@ def totals(world: World) -> dict[str, tuple[int, int]]:
     for key, number in world.services.batches.figures("alder").items():
         if key.counted:
             total, unique = found.get(key.kind, (0, 0))
-            found[key.kind] = (total + number, unique + (number if key.first else 0))
+            found[key.kind] = (total + number, unique + (number if key.rank == 0 else 0))
     return found
 
 

@@ -17,7 +17,7 @@ from pymongo.database import Database
 
 import tasks.base
 from app.lib import clock, ids
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import FIRST, Event, EventKind, Judgement, Verdict
 from app.services import Services, build_services
 from app.storage.batches import CountKey
 from app.storage.indexes import create_indexes
@@ -33,7 +33,7 @@ brands:
   - {id: alder, name: Alder, tracking_hosts: [t.alder.example], retention_days: 10}
   - {id: birch, name: Birch, tracking_hosts: [t.birch.example], retention_days: 100}
 """
-KEY = CountKey("alder", "spring", "2026-01-01", "clicked", "human", True, True)
+KEY = CountKey("alder", "spring", "2026-01-01", "clicked", "human", True, 0)
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def _event(brand: str, age_days: int) -> Event:
         at_ms=at_ms,
         recorded_ms=at_ms,
         judgement=Judgement(Verdict.HUMAN, True, ()),
-        first=True,
+        rank=FIRST,
         rules_version="test",
     )
 

@@ -60,7 +60,7 @@ def test_hits_are_counted_by_kind_and_outcome(services: Services) -> None:
 
 def test_the_figures_of_the_copy_are_read_at_the_scrape(services: Services) -> None:
     services.batches.mark(
-        "b1", {CountKey("alder", "", "2026-01-01", "opened", "human", True, True): 1}, records=1, dropped={}
+        "b1", {CountKey("alder", "", "2026-01-01", "opened", "human", True, 0): 1}, records=1, dropped={}
     )
     services.broker.enqueue(TaskName.INGEST_BATCH, "b2", "sealed")
     services.dead_letters.set_aside("b1", [(0, b"{", "not_json")])

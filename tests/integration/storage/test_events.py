@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from app.lib import ids
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, Event, EventKind, Judgement, Verdict
 from app.storage.client import connect
 from app.storage.events import EventStore
 from config.settings import Settings
@@ -30,7 +30,7 @@ def an_event(message: int = 5000, kind: EventKind = EventKind.OPENED, **fields: 
         at_ms=1_700_000_000_000,
         recorded_ms=1_700_000_000_100,
         judgement=HUMAN,
-        first=True,
+        rank=FIRST,
         rules_version="1",
     )
     return event._replace(**fields)
@@ -61,7 +61,7 @@ def test_kinds_and_messages_have_firsts_of_their_own(store: EventStore) -> None:
 
 def test_a_batch_run_again_gives_the_same_answer(store: EventStore) -> None:
     store.insert([an_event(message=7000)], "earlier")
-    events = [an_event(), an_event(first=False), an_event(message=7000)]
+    events = [an_event(), an_event(rank=AGAIN), an_event(message=7000)]
     answer = store.insert(events, "b1")
     assert [event.first for event in answer] == [True, False, False]
     assert store.insert(events, "b1") == answer
@@ -92,7 +92,7 @@ def test_sent_and_unsubscribed_happen_once_per_message(store: EventStore, kind: 
 
 
 def test_an_uncounted_event_is_never_first(store: EventStore) -> None:
-    store.insert([an_event(judgement=MACHINE, first=False)], "b1")
+    store.insert([an_event(judgement=MACHINE, rank=AGAIN)], "b1")
     assert store.insert([an_event()], "b2")[0].first
 
 

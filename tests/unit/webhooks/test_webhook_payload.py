@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.lib import clock, ids
 from app.models.block import Block, Channel, Link
 from app.models.delivery import Endpoint, PayloadMode
-from app.models.event import Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, Event, EventKind, Judgement, Verdict
 from app.models.message import Message, Recipient
 from app.webhooks.payload import MAX_URL, MAX_USER_AGENT, build_body
 from app.webhooks.routing import plan_deliveries
@@ -66,7 +66,7 @@ def event(kind: EventKind, slot: int = 0, **changes: Any) -> Event:
         at_ms=AT,
         recorded_ms=AT + 140,
         judgement=Judgement(Verdict.HUMAN, True, ("ok",)),
-        first=True,
+        rank=FIRST,
         rules_version="7",
         user_agent="Mozilla/5.0",
         client="192.0.2.0/24",
@@ -122,7 +122,7 @@ def test_without_a_contact_id_the_recipient_is_our_message_id() -> None:
 
 
 def test_machine_hits_are_told_as_such() -> None:
-    made = event(EventKind.CLICKED, 4, judgement=Judgement(Verdict.MACHINE, False, ("head",)), first=False)
+    made = event(EventKind.CLICKED, 4, judgement=Judgement(Verdict.MACHINE, False, ("head",)), rank=AGAIN)
     data = body(made)["data"]
     assert (data["verdict"], data["counted"], data["reasons"], data["first"]) == ("machine", False, ["head"], False)
 
