@@ -7,6 +7,7 @@ from typing import Literal
 
 from app.lib.http_url import covers, is_public_domain
 from app.models.block import Channel
+from app.models.bot_policy import DEFAULT_BOT_POLICY, BotPolicy
 from app.models.delivery import Endpoint
 from app.models.event import EventKind
 
@@ -112,6 +113,8 @@ class Brand:
     """Words that end SMS, besides the usual ones."""
     app_links: AppLinks = field(default_factory=AppLinks)
     retention: Retention = field(default_factory=Retention)
+    bots: BotPolicy = DEFAULT_BOT_POLICY
+    """How its hits are judged."""
 
     def allows_destination(self, host: str) -> bool:
         """Whether a link may lead to `host` (from `app.lib.http_url.check_destination`).

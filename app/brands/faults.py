@@ -96,5 +96,7 @@ def _problem(detail: ErrorDetails) -> str:
 
 def _suggestion(name: str) -> str:
     known = sorted({field for model in schema.MODELS for field in model.model_fields})
+    if name in known:
+        return " here (it belongs to another mapping)"
     near = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {near[0]}?)" if near else ""

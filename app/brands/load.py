@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.brands.bot_schema import BotsSchema
 from app.brands.brand import AppLinks, Brand, LinkPolicy, Page, Retention, Unsubscribe, Utm
 from app.brands.faults import BrandsFileRefused, Fault, brand_label, faults_of
 from app.brands.schema import (
@@ -22,6 +23,7 @@ from app.brands.schema import (
 )
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
+from app.models.bot_policy import BotPolicy
 from app.models.delivery import Endpoint
 from app.models.event import EventKind
 
@@ -139,6 +141,7 @@ def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
         stop_words=schema.sms.stop_words,
         app_links=_app_links(schema.app_links),
         retention=_retention(schema),
+        bots=_bots(schema.bots),
     )
 
 
@@ -199,6 +202,15 @@ def _retention(schema: BrandSchema) -> Retention:
         message_days=chosen.messages or schema.retention_days,
         delivery_days=chosen.deliveries,
         events=tuple((kind, getattr(chosen, kind.value, None) or schema.retention_days) for kind in EventKind),
+    )
+
+
+def _bots(schema: BotsSchema) -> BotPolicy:
+    return BotPolicy(
+        ignore=schema.ignore,
+        filter=schema.filter,
+        trap_link=schema.trap_link,
+        **schema.thresholds.model_dump(),
     )
 
 

@@ -7,9 +7,11 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
 
+from app.brands.bot_schema import BotsSchema, ThresholdsSchema
 from app.brands.secrets import check_reference
+from app.brands.strict import Strict
 from app.lib.http_url import IpNetwork, check_endpoint_url, is_public_domain, normalise_domain
 from app.models.block import Channel
 from app.models.delivery import PayloadMode
@@ -148,16 +150,12 @@ Domain = Annotated[str, AfterValidator(_domain)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_line_of_text)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PixelSchema(_Strict):
+class PixelSchema(Strict):
     header: bool = False
     footer: bool = True
 
 
-class TrackingSchema(_Strict):
+class TrackingSchema(Strict):
     opens: bool = True
     clicks: bool = True
 
@@ -165,7 +163,7 @@ class TrackingSchema(_Strict):
 UtmValue = Annotated[str, AfterValidator(check_utm_value)]
 
 
-class UtmSchema(_Strict):
+class UtmSchema(Strict):
     source: UtmValue | None = None
     medium: UtmValue | None = None
     campaign: UtmValue | None = None
@@ -174,7 +172,7 @@ class UtmSchema(_Strict):
     existing: Literal["keep", "replace"] = "keep"
 
 
-class LinksSchema(_Strict):
+class LinksSchema(Strict):
     untracked_domains: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
     app_domains: Annotated[tuple[Domain, ...], Field(max_length=500)] = ()
     blocked_domains: Annotated[tuple[Domain, ...], Field(max_length=5000)] = ()
@@ -184,14 +182,14 @@ class LinksSchema(_Strict):
     erased: Literal["destination", "page"] = "destination"
 
 
-class AppleAppSchema(_Strict):
+class AppleAppSchema(Strict):
     app_id: Annotated[str, _matching(_APPLE_APP, "a team id, a dot and a bundle id: ABCDE12345.example.shop")]
     paths: Annotated[
         tuple[Annotated[str, Field(max_length=200), AfterValidator(_app_path)], ...], Field(min_length=1, max_length=50)
     ] = ("/c/*",)
 
 
-class AndroidAppSchema(_Strict):
+class AndroidAppSchema(Strict):
     package: Annotated[str, Field(max_length=200), _matching(_ANDROID_PACKAGE, "a package name such as example.shop")]
     fingerprints: Annotated[
         tuple[Annotated[str, _matching(_FINGERPRINT, "a SHA-256 fingerprint: 32 pairs AB:CD:…")], ...],
@@ -199,7 +197,7 @@ class AndroidAppSchema(_Strict):
     ]
 
 
-class AppLinksSchema(_Strict):
+class AppLinksSchema(Strict):
     apple: Annotated[tuple[AppleAppSchema, ...], Field(max_length=20)] = ()
     android: Annotated[tuple[AndroidAppSchema, ...], Field(max_length=20)] = ()
 
@@ -210,7 +208,7 @@ def _word(text: str) -> str:
     return text
 
 
-class SmsSchema(_Strict):
+class SmsSchema(Strict):
     stop_words: Annotated[
         tuple[Annotated[Line, Field(max_length=40), AfterValidator(_word)], ...], Field(max_length=50)
     ] = ()
@@ -219,7 +217,7 @@ class SmsSchema(_Strict):
 Days = Annotated[int, Field(ge=1, le=3650)]
 
 
-class RetentionSchema(_Strict):
+class RetentionSchema(Strict):
     """Days; what is not said is `retention_days`."""
 
     messages: Days | None = None
@@ -230,12 +228,12 @@ class RetentionSchema(_Strict):
     deliveries: Annotated[int, Field(ge=1, le=365)] = 30
 
 
-class UnsubscribeSchema(_Strict):
+class UnsubscribeSchema(Strict):
     mailto: Annotated[str, AfterValidator(_mailto)] | None = None
     scope: Literal["list", "brand"] = "list"
 
 
-class PageSchema(_Strict):
+class PageSchema(Strict):
     title: Line | None = None
     colour: Annotated[str, AfterValidator(_colour)] | None = None
     message: Line | None = None
@@ -243,7 +241,7 @@ class PageSchema(_Strict):
     done: Line | None = None
 
 
-class EndpointSchema(_Strict):
+class EndpointSchema(Strict):
     id: Annotated[str, AfterValidator(_endpoint_id)]
     url: Annotated[str, AfterValidator(_endpoint_url)]
     # Three at most: current, next, and one that is still being rotated out (webhooks.md, "Secrets").
@@ -254,7 +252,7 @@ class EndpointSchema(_Strict):
     max_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
 
 
-class Shared(_Strict):
+class Shared(Strict):
     """What `defaults` may say for every brand, and each brand for itself."""
 
     channels: Annotated[frozenset[Channel], Field(min_length=1)] = frozenset({Channel.EMAIL})
@@ -269,6 +267,7 @@ class Shared(_Strict):
     page: PageSchema = PageSchema()
     links: LinksSchema = LinksSchema()
     sms: SmsSchema = SmsSchema()
+    bots: BotsSchema = BotsSchema()
     retention_days: Days = 395
     retention: RetentionSchema = RetentionSchema()
 
@@ -290,7 +289,7 @@ class BrandSchema(Shared):
         return self
 
 
-class FileSchema(_Strict):
+class FileSchema(Strict):
     version: Literal[1]
     defaults: Shared = Shared()
     brands: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=10_000)]
@@ -308,6 +307,8 @@ MODELS: tuple[type[BaseModel], ...] = (
     LinksSchema,
     UtmSchema,
     SmsSchema,
+    BotsSchema,
+    ThresholdsSchema,
     RetentionSchema,
     AppLinksSchema,
     AppleAppSchema,

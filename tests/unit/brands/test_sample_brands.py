@@ -10,6 +10,7 @@ import pytest
 
 from app.brands import Brand, BrandRegistry, new_webhook_secret, secret_references
 from app.models.block import Channel
+from app.models.bot_policy import DEFAULT_BOT_POLICY
 
 SAMPLE = Path(__file__).parents[3] / "brands.yaml"
 
@@ -40,6 +41,10 @@ def test_there_are_22_brands_that_differ(brands: tuple[Brand, ...]) -> None:
     }
     assert any(brand.sms_host != brand.tracking_hosts[0] for brand in brands)
     assert any(not brand.destinations for brand in brands)
+    policies = {brand.bots for brand in brands}
+    assert {policy.trap_link for policy in policies} == {True, False}
+    assert any(policy.ignore for policy in policies)
+    assert any(policy.burst_links != DEFAULT_BOT_POLICY.burst_links for policy in policies)
     assert any(len(endpoint.events) == 0 for brand in brands for endpoint in brand.endpoints)
 
 
