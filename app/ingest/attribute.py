@@ -20,6 +20,7 @@ from app.tracking.tokens import TokenContent
 
 # As plain integers: members of an IntEnum cost a look-up at every comparison.
 _LAST_PIXEL, _UNSUBSCRIBE = int(Slot.PIXEL_FOOTER), int(Slot.UNSUBSCRIBE)
+_ON_UNSUBSCRIBE = {"POST": EventKind.UNSUBSCRIBED, "GET": EventKind.VIEWED, "HEAD": EventKind.VIEWED}
 
 
 class Hit(NamedTuple):
@@ -104,7 +105,7 @@ def _sealed_hit(record: Record, brand: Brand, found: SealedHit | None) -> Hit | 
     if kind is None:
         return "wrong_purpose"
     # Tokens are minted anywhere, so the brand's ceiling is kept here.
-    if (kind is EventKind.OPENED and not brand.track_opens) or (kind is EventKind.CLICKED and not brand.track_clicks):
+    if not _is_tracked(kind, opens=brand.track_opens, clicks=brand.track_clicks):
         return "untracked"
     if found.erased:
         return "erased"
@@ -124,9 +125,17 @@ def _coded_hit(record: Record, brand: Brand | None, number: int | None, blocks: 
     kind = _kind_of(record, slot)
     if kind is None:
         return "wrong_purpose"
-    if (kind is EventKind.OPENED and not block.track_opens) or (kind is EventKind.CLICKED and not block.track_clicks):
+    if not _is_tracked(kind, opens=block.track_opens, clicks=block.track_clicks):
         return "untracked"
     return Hit(record, brand, block, number - slot, slot, kind)
+
+
+def _is_tracked(kind: EventKind, *, opens: bool, clicks: bool) -> bool:
+    """Whether a hit may be kept. An unsubscribe always is. A look at its page is evidence about clicks, and nothing
+    without them."""
+    if kind is EventKind.OPENED:
+        return opens
+    return clicks or kind is EventKind.UNSUBSCRIBED
 
 
 def _kind_of(record: Record, slot: int) -> EventKind | None:
@@ -140,9 +149,9 @@ def _kind_of(record: Record, slot: int) -> EventKind | None:
 
 
 def kind_of_path(record: Record) -> EventKind | None:
-    """The event that a path asks for, whatever its code is for; None when it changes nothing (GET on unsubscribe)."""
+    """The event that a path asks for, whatever its code is for; None when the front answers no such request."""
     if record.kind is HitKind.OPEN:
         return EventKind.OPENED
     if record.kind is HitKind.CLICK:
         return EventKind.CLICKED
-    return EventKind.UNSUBSCRIBED if record.method == "POST" else None
+    return _ON_UNSUBSCRIBE.get(record.method)

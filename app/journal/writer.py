@@ -23,7 +23,8 @@ class JournalWriter:
     folder: the journal folder; made when missing.
     max_bytes: a segment is closed at this size,
     max_seconds: or at this age, when the next record arrives.
-    low_bytes: with less free space than this opens are dropped, so that clicks and unsubscribes still fit.
+    low_bytes: with less free space than this opens and looks at the unsubscribe page are dropped, so that clicks
+        and unsubscribes still fit.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, max_seconds: float, low_bytes: int) -> None:
@@ -45,7 +46,7 @@ class JournalWriter:
         now = time.monotonic()
         if now - self._space_checked_at > _SPACE_CHECK_SECONDS:
             self._check_space(now)
-        if self._space_low and record.kind is HitKind.OPEN:
+        if self._space_low and _is_spared(record):
             self.dropped += 1
             return False
         line = lines.encode(record)
@@ -92,6 +93,11 @@ class JournalWriter:
             self._space_low = free_bytes(self._folder) < self._low_bytes
         except OSError:
             self._space_low = False  # the folder is made with the first segment
+
+
+def _is_spared(record: Record) -> bool:
+    """Opens, and looks at the unsubscribe page, which are evidence only."""
+    return record.kind is HitKind.OPEN or (record.kind is HitKind.UNSUBSCRIBE and record.method != "POST")
 
 
 def free_bytes(folder: Path) -> int:

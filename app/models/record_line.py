@@ -15,6 +15,8 @@ _USER_AGENT_CHARS = 1024
 _QUERY_CHARS = 2560
 """A sealed `p=` of up to 1,402 characters, and as much again in the clear."""
 _SHORT_CHARS = 256
+_FACTS = "shlmep"
+_FACTS_CHARS = 8
 _LATEST_MS = 1 << 48
 
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +62,14 @@ def decode(line: bytes) -> Record:
         raise BrokenRecord("unknown version")
     if not _is_id(record.hex_id) or not 0 < record.at_ms < _LATEST_MS:
         raise BrokenRecord("bad field")
+    if record.facts.strip(_FACTS) or len(record.facts) > _FACTS_CHARS:
+        record = msgspec.structs.replace(record, facts=_known(record.facts))
     return record
+
+
+def _known(facts: str) -> str:
+    """A newer front may say more than is understood here."""
+    return "".join(letter for letter in facts if letter in _FACTS)[:_FACTS_CHARS]
 
 
 def _cut(record: Record) -> Record:

@@ -119,11 +119,11 @@ def prefetch(rng: Random, message: Message, other_host: str) -> list[Hit]:
     """A browser fetches ahead, then the person really clicks."""
     agent, ahead, link = rng.choice(PEOPLE), rng.choice(PREFETCHES), rng.choice(message.links)
     hits = [_open(message, place, agent, MACHINE, headers=ahead, what="prefetched pixel") for place in message.pixels]
-    return [
-        *hits,
-        _click(message, link, agent, MACHINE, headers=ahead, what="prefetched click"),
-        _click(message, link, agent),
-    ]
+    fetched = _click(message, link, agent, MACHINE, headers=ahead, what="prefetched click")
+    if "Sec-Purpose" in ahead:
+        # Such a browser would keep a redirect and not ask when the person clicks.
+        fetched = replace(fetched, answer=Answer(503, PAGE))
+    return [*hits, fetched, _click(message, link, agent)]
 
 
 def ask_for_heads(rng: Random, message: Message, other_host: str) -> list[Hit]:

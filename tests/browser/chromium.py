@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,8 +110,12 @@ class Reader:
 
 
 @contextmanager
-def chromium() -> Iterator[Callable[..., BrowserContext]]:
+def chromium(reach: Mapping[str, int] | None = None) -> Iterator[Callable[..., BrowserContext]]:
     """A browser that can reach nothing; gives what makes contexts of it.
+
+    Args:
+        reach: hosts that it can reach, with their ports on this machine; it takes `http://` there for safe, as it takes
+            `https://` elsewhere.
 
     Raises:
         FileNotFoundError: there is no Chromium; the text says how to get it.
@@ -120,8 +124,15 @@ def chromium() -> Iterator[Callable[..., BrowserContext]]:
     if program is None:
         raise FileNotFoundError(MISSING)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
+        hosts = {} if reach is None else reach
+        rules = [*(f"MAP {host} 127.0.0.1:{port}" for host, port in hosts.items()), "MAP * ~NOTFOUND"]
+        safe = ",".join(f"http://{host}" for host in hosts)
+        browser = driver.chromium.launch(
+            executable_path=program,
+            args=[f"--host-resolver-rules={','.join(rules)}", f"--unsafely-treat-insecure-origin-as-secure={safe}"],
+        )
+        usual = {"java_script_enabled": False, "service_workers": "block"}
         try:
-            yield lambda **how: browser.new_context(java_script_enabled=False, service_workers="block", **how)
+            yield lambda **how: browser.new_context(**(usual | how))
         finally:
             browser.close()

@@ -140,6 +140,11 @@ class Story:
             "X-Request-Id": marks.word("requestid"),
             "Telltale-Hit": marks.word("hit"),
             "Accept-Language": marks.word("language"),
+            "Sec-Fetch-Dest": marks.word("fetchdest"),
+            "Sec-Fetch-Site": marks.word("fetchsite"),
+            "DNT": marks.word("dnt"),
+            "Sec-GPC": marks.word("gpc"),
+            "X-Forwarded-Proto": marks.word("proto"),
         }
 
     def _visit(self, message: Mapping[str, Any]) -> None:
@@ -158,7 +163,7 @@ class Story:
         for link in links:
             self._hit("click", link + query, 302, events=1)
         self._hit("elsewhere", links[0].replace(".example:", ".example.evil.example:"), 404)
-        self._hit("page", message["unsubscribe_url"] + query, 200)
+        self._hit("page", message["unsubscribe_url"] + query, 200, events=1)
         form = f"List-Unsubscribe=One-Click&email={quote(marks.address('form'))}&name={marks.word('formname')}"
         self._hit("unsubscribe", message["unsubscribe_url"] + query, 200, "POST", body=form.encode(), events=1)
         large = form.encode() + b"&comment=" + marks.word("large").encode() * 2000

@@ -65,6 +65,7 @@ BLOCKED = _page(
 GONE = _page(
     "This page is no longer available", "The link was made for one person, and that page is not kept any more."
 )
+AHEAD = _page("Not before it is opened", "This page is loaded when somebody opens its link.")
 WAIT = _page("One moment, please", "Too many unknown links were opened from here. Please try again in a minute.")
 NOT_ALLOWED = _page("Not possible", "This address only answers to opening a link.")
 
@@ -91,10 +92,22 @@ def pixel(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [PIXEL]
 
 
-def redirect(start_response: StartResponse, target: str) -> Iterable[bytes]:
-    """To a target from `targets`, and nowhere else."""
+def redirect(environ: Environ, start_response: StartResponse, target: str) -> Iterable[bytes]:
+    """To a target from `targets`, and nowhere else.
+
+    Not for a browser that loads ahead (speculation rules): it keeps the answer for minutes in spite of `no-store` and
+    asks nobody when the person clicks. A status of failure is what it does not keep (Chromium 156; a 204 would be the
+    answer to the click). Scanners do not send the header, older ways to prefetch obey `no-store`: both are redirected.
+    """
+    if "HTTP_SEC_PURPOSE" in environ and _is_ahead(environ["HTTP_SEC_PURPOSE"]):
+        return show(environ, start_response, "503 Service Unavailable", AHEAD)
     start_response("302 Found", [("Location", target), ("Content-Length", "0"), *COMMON])
     return []
+
+
+def _is_ahead(purpose: str) -> bool:
+    purpose = purpose.lower()
+    return "prefetch" in purpose or "prerender" in purpose
 
 
 @lru_cache(maxsize=256)

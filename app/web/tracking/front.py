@@ -166,10 +166,11 @@ class Front:
             return answers.show(environ, start_response, "410 Gone", answers.BLOCKED)
         kept = self._records.keep(environ, HitKind.CLICK, code, number, brand)
         self._count("click", "recorded" if kept else "dropped")
-        return answers.redirect(start_response, target)
+        return answers.redirect(environ, start_response, target)
 
     def _unsubscribe(self, environ: Environ, start_response: StartResponse, code: str) -> Iterable[bytes]:
-        """GET shows a page with a button and changes nothing. POST unsubscribes (RFC 8058 and the button)."""
+        """GET shows a page with a button and changes nothing; its record is evidence, because who follows every link
+        of a message follows this one too. POST unsubscribes (RFC 8058 and the button)."""
         method = environ["REQUEST_METHOD"]
         if method not in ("GET", "HEAD", "POST"):
             return self._refuse(environ, start_response, "unsubscribe", "GET, HEAD, POST")
@@ -192,6 +193,7 @@ class Front:
             self._count("unsubscribe", "unknown")
             return answers.show(environ, start_response, "404 Not Found", answers.NOT_FOUND)
         if method != "POST":
+            self._records.keep(environ, HitKind.UNSUBSCRIBE, code, number, brand)
             self._count("unsubscribe", "page")
             return answers.show(environ, start_response, "200 OK", answers.ask_page(brand.page))
         kept = self._keep_unsubscribe(environ, code, number, form)

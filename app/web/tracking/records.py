@@ -21,6 +21,15 @@ _MAX_QUERY_FIELDS = 20
 _FIELDS_KEY = "p"
 _PURPOSE_HEADERS = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 _PURPOSES = ("prefetch", "prerender", "preview")
+_HTTPS, _LANGUAGE, _METADATA, _EMPTY, _PRIVACY = 1, 2, 4, 8, 16
+# All that can be said, made once: putting letters together at every hit costs more than finding them out.
+_FACTS = tuple(
+    ("s" if bits & _HTTPS else "h")
+    + "".join(
+        letter for bit, letter in ((_LANGUAGE, "l"), (_METADATA, "m"), (_EMPTY, "e"), (_PRIVACY, "p")) if bits & bit
+    )
+    for bits in range(32)
+)
 
 
 class Records:
@@ -54,8 +63,7 @@ class Records:
         if headers is None:
             headers = {}
             for name in _PURPOSE_HEADERS:
-                if name in environ:
-                    headers = _purpose(environ[name])
+                if name in environ and (headers := _purpose(environ[name])):
                     break
         query = environ.get("QUERY_STRING", "")
         return self._journal.append(
@@ -73,6 +81,7 @@ class Records:
                 headers,
                 number,
                 token,
+                _facts(environ),
             )
         )
 
@@ -128,6 +137,25 @@ def _hit(given: str) -> tuple[int, str]:
             pass  # not from our nginx; made here instead
     at_ms = clock.now_ms()
     return at_ms, ids.new_id(at_ms).hex()
+
+
+def _facts(environ: Environ) -> str:
+    """What the headers say, as letters of `Record.facts`, and nothing of how they say it. nginx knows the scheme;
+    without it nobody does, and it counts as http, which makes no hit suspect."""
+    bits = _HTTPS if environ.get("TELLTALE_SCHEME") == "https" else 0
+    language = environ.get("HTTP_ACCEPT_LANGUAGE")
+    if language and not language.isspace():
+        bits |= _LANGUAGE
+    destination = environ.get("HTTP_SEC_FETCH_DEST")
+    if destination is not None:
+        bits |= _EMPTY if destination == "empty" else _METADATA
+    elif "HTTP_SEC_FETCH_SITE" in environ or "HTTP_SEC_FETCH_MODE" in environ or "HTTP_SEC_FETCH_USER" in environ:
+        bits |= _METADATA
+    if ("HTTP_DNT" in environ and environ["HTTP_DNT"] == "1") or (
+        "HTTP_SEC_GPC" in environ and environ["HTTP_SEC_GPC"] == "1"
+    ):
+        bits |= _PRIVACY
+    return _FACTS[bits]
 
 
 def _purpose(value: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Sealed:
             return answers.show(environ, start_response, "410 Gone", answers.BLOCKED)
         kept = self._records.keep(environ, HitKind.CLICK, "", None, brand, token=token)
         self._count("click", "recorded" if kept else "dropped")
-        return answers.redirect(start_response, target)
+        return answers.redirect(environ, start_response, target)
 
     def unsubscribe(self, environ: Environ, start_response: StartResponse, token: str, form: bytes) -> Iterable[bytes]:
         """As with a code: only POST changes something, and it has when it is answered."""
@@ -68,6 +68,7 @@ class Sealed:
         if brand is None or content is None:
             return answers.show(environ, start_response, "404 Not Found", answers.NOT_FOUND)
         if environ["REQUEST_METHOD"] != "POST":
+            self._records.keep(environ, HitKind.UNSUBSCRIBE, "", None, brand, token=token)
             self._count("unsubscribe", "page")
             return answers.show(environ, start_response, "200 OK", answers.ask_page(brand.page))
         kept = self._records.keep(environ, HitKind.UNSUBSCRIBE, "", None, brand, how_posted(form), token)

@@ -111,12 +111,19 @@ def test_other_methods_are_refused(world: World, method: str) -> None:
     assert world.records() == []
 
 
-def test_looking_at_the_unsubscribe_page_changes_nothing(world: World) -> None:
-    for method in ("GET", "HEAD", "GET"):
-        assert world.hit(f"/u/{world.code(2)}", method)[0] == "200 OK"
-    assert b"<form method=" in world.hit(f"/u/{world.code(2)}")[2]
-    assert world.records() == []
+def test_looking_at_the_unsubscribe_page_changes_nothing_and_is_written_down(world: World) -> None:
+    for method in ("GET", "HEAD"):
+        assert world.hit(f"/u/{world.code(2)}.", method)[0] == "200 OK"
+    assert b"<form method=" in world.hit(f"/u/{world.code(2)}", HTTP_SEC_PURPOSE="prefetch")[2]
+    assert [(record.kind, record.method, record.number, record.headers) for record in world.records()] == [
+        (HitKind.UNSUBSCRIBE, "GET", world.block.start + 2, {}),
+        (HitKind.UNSUBSCRIBE, "HEAD", world.block.start + 2, {}),
+        (HitKind.UNSUBSCRIBE, "GET", world.block.start + 2, {"purpose": "prefetch"}),
+    ]
+    assert world.counted == [("unsubscribe", "page")] * 3
+    world.ingest()
     assert world.services.database["suppressions"].count_documents({}) == 0
+    assert world.services.database["deliveries"].count_documents({}) == 0
 
 
 @pytest.mark.parametrize(
@@ -148,12 +155,27 @@ def test_a_huge_unsubscribe_body_is_not_read_to_the_end(world: World) -> None:
 
 
 def test_prefetch_is_served_and_said_in_the_record(world: World) -> None:
-    world.hit(f"/c/{world.code(4)}", HTTP_SEC_PURPOSE="prefetch;prerender")
-    world.hit(f"/o/{world.code(1)}", HTTP_X_MOZ="prefetch")
-    assert [record.headers for record in world.records()] == [
-        {"purpose": "prefetch,prerender"},
-        {"purpose": "prefetch"},
+    assert world.hit(f"/o/{world.code(1)}", HTTP_SEC_PURPOSE="prefetch;prerender")[0] == "200 OK"
+    for header, value in (("PURPOSE", "prefetch"), ("X_MOZ", "prefetch"), ("X_PURPOSE", "preview")):
+        assert world.hit(f"/c/{world.code(4)}", **{f"HTTP_{header}": value})[1]["Location"] == LINKS[0]
+    assert [record.headers["purpose"] for record in world.records()] == [
+        "prefetch,prerender",
+        "prefetch",
+        "prefetch",
+        "preview",
     ]
+
+
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"])
+def test_a_browser_that_loads_a_link_ahead_gets_nothing_to_keep(world: World, purpose: str) -> None:
+    """See tests/browser/test_prefetch.py for what it would do with a redirect."""
+    for method in ("GET", "HEAD"):
+        status, headers, _ = world.hit(f"/c/{world.code(4)}", method, HTTP_SEC_PURPOSE=purpose)
+        assert (status, "Location" in headers) == ("503 Service Unavailable", False)
+        assert EVERYWHERE.items() <= headers.items()
+    assert world.counted == [("click", "recorded")] * 2
+    assert all(record.headers["purpose"].startswith("prefetch") for record in world.records())
+    assert world.hit(f"/c/{world.code(4)}", HTTP_SEC_PURPOSE="")[1]["Location"] == LINKS[0]
 
 
 def test_only_allowed_query_fields_reach_the_journal(world: World) -> None:

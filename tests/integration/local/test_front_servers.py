@@ -120,6 +120,25 @@ def test_client_is_the_last_address_that_no_trusted_proxy_has(front: Front) -> N
     assert shown["REMOTE_ADDR"] == "198.51.100.9"
 
 
+@pytest.mark.parametrize(
+    ("headers", "scheme"),
+    [
+        ({}, "http"),
+        ({"X-Forwarded-For": "203.0.113.6", "X-Forwarded-Proto": "https"}, "https"),
+        ({"X-Forwarded-For": "203.0.113.6", "X-Forwarded-Proto": "HTTPS"}, "https"),
+        ({"X-Forwarded-For": "203.0.113.6", "X-Forwarded-Proto": "http"}, "http"),
+        ({"X-Forwarded-For": "203.0.113.6", "X-Forwarded-Proto": "marked"}, "http"),
+        ({"X-Forwarded-For": "203.0.113.6"}, "http"),
+        ({"X-Forwarded-Proto": "https"}, "http"),
+        ({"Telltale-Scheme": "https", "TELLTALE_SCHEME": "https", "X-Forwarded-Ssl": "on"}, "http"),
+    ],
+)
+def test_only_a_trusted_proxy_says_that_a_client_came_by_https(
+    front: Front, headers: dict[str, str], scheme: str
+) -> None:
+    assert front.shown("/o/x", headers=headers)["TELLTALE_SCHEME"] == scheme
+
+
 def test_bodies_arrive_whole_chunked_or_not_read_or_not(front: Front) -> None:
     body = b"x" * 3_000_000
     assert front.shown("/v1/x", method="POST", body=body)["body_bytes"] == len(body)

@@ -115,8 +115,11 @@ def test_opens_are_dropped_first_when_the_disk_is_nearly_full(tmp_path: Path) ->
     writer = a_writer(tmp_path, low_bytes=1 << 62)
     assert not writer.append(a_record(kind=HitKind.OPEN))
     assert writer.append(a_record(kind=HitKind.CLICK))
-    assert writer.append(a_record(kind=HitKind.UNSUBSCRIBE))
+    assert writer.append(a_record(kind=HitKind.UNSUBSCRIBE, method="POST"))
     assert writer.dropped == 1
+    for method in ("GET", "HEAD"):
+        assert not writer.append(a_record(kind=HitKind.UNSUBSCRIBE, method=method)), "a look at its page only"
+    assert writer.dropped == 3
 
 
 def test_a_refusing_disk_is_counted_and_never_raised(tmp_path: Path) -> None:
@@ -162,6 +165,34 @@ def test_nobody_meets_a_segment_that_is_not_locked_yet(tmp_path: Path) -> None:
 def test_what_is_no_record_is_called_broken(line: bytes) -> None:
     with pytest.raises(record_line.BrokenRecord):
         record_line.decode(line)
+
+
+@pytest.mark.parametrize(
+    ("given", "facts"),
+    [
+        (None, ""),
+        ("", ""),
+        ("slmp", "slmp"),
+        ("he", "he"),
+        ("szlX9", "sl"),
+        ("?", ""),
+        ("\u00fc\x00", ""),
+        ("l" * 5000, "l" * 8),
+        ("z" * 5000 + "s", "s"),
+    ],
+)
+def test_facts_are_known_letters_and_few_whatever_a_line_says(given: str | None, facts: str) -> None:
+    line = msgspec.json.decode(record_line.encode(a_record()))
+    if given is not None:
+        line["f"] = given
+    assert record_line.decode(msgspec.json.encode(line)) == msgspec.structs.replace(
+        a_record(), hex_id=line["i"], facts=facts
+    )
+
+
+def test_a_key_from_the_future_does_not_break_a_record() -> None:
+    line = record_line.encode(a_record(facts="sl")).replace(b'"f":', b'"zz":[1],"f":')
+    assert record_line.decode(line).facts == "sl"
 
 
 def test_bytes_that_are_not_utf_8_do_not_lose_the_record() -> None:
