@@ -24,6 +24,11 @@ def make_id(ms: int, tail: bytes) -> bytes:
     return ms.to_bytes(6, "big") + tail
 
 
+def ms_of(raw: bytes) -> int:
+    """The moment an id was made for, in milliseconds."""
+    return int.from_bytes(raw[:6], "big")
+
+
 def to_text(raw: bytes) -> str:
     """16 bytes as 26 characters."""
     number = int.from_bytes(raw, "big")

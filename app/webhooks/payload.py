@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 from app.lib import clock
-from app.lib.ids import event_id_text
+from app.lib.ids import event_id_text, ms_of
 from app.models.block import FIRST_LINK_SLOT, SEALED_LINK_SLOTS, Block, Slot, link_id
 from app.models.delivery import PayloadMode
-from app.models.event import Event, EventKind
+from app.models.event import Event, EventKind, Judgement
 from app.models.message import Message
 
 SCHEMA = "2026-01-01"
@@ -95,11 +95,8 @@ def _add_sent(data: dict[str, Any], event: Event, block: Block, mode: PayloadMod
 
 
 def _add_hit(data: dict[str, Any], event: Event, mode: PayloadMode) -> None:
-    judgement = event.judgement
     data["first"] = event.first
-    data["verdict"] = judgement.verdict.value
-    data["counted"] = judgement.counted
-    data["reasons"] = judgement.reasons
+    data |= _judged(event.judgement)
     data["rules_version"] = event.rules_version
     if mode is PayloadMode.FULL:
         if event.user_agent:
@@ -108,12 +105,25 @@ def _add_hit(data: dict[str, Any], event: Event, mode: PayloadMode) -> None:
             data["ip_prefix"] = event.client
 
 
+def _judged(judgement: Judgement) -> dict[str, Any]:
+    return {"verdict": judgement.verdict.value, "counted": judgement.counted, "reasons": judgement.reasons}
+
+
 def _add_opened(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
-    data["position"] = "header" if event.slot == Slot.PIXEL_HEADER else "footer"
+    _add_pixel(data, event)
     _add_hit(data, event, mode)
 
 
 def _add_clicked(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
+    _add_link(data, event, block)
+    _add_hit(data, event, mode)
+
+
+def _add_pixel(data: dict[str, Any], event: Event) -> None:
+    data["position"] = "header" if event.slot == Slot.PIXEL_HEADER else "footer"
+
+
+def _add_link(data: dict[str, Any], event: Event, block: Block) -> None:
     link = block.link_at(event.slot)
     url = event.url or (link.shown if link is not None else "")
     if url:
@@ -122,7 +132,6 @@ def _add_clicked(data: dict[str, Any], event: Event, block: Block, mode: Payload
     data["link_id"] = link_id(event.slot)
     if event.slot < SEALED_LINK_SLOTS:
         data["position"] = event.slot - FIRST_LINK_SLOT + 1
-    _add_hit(data, event, mode)
 
 
 def _add_unsubscribed(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
@@ -130,7 +139,19 @@ def _add_unsubscribed(data: dict[str, Any], event: Event, block: Block, mode: Pa
 
 
 def _add_reclassified(data: dict[str, Any], event: Event, block: Block, mode: PayloadMode) -> None:
+    """`timestamp` is when it was corrected, `event_timestamp` when the corrected event happened."""
+    if event.before is None or event.corrects_kind is None:
+        raise TypeError("a correction that does not say what it corrects")
     data["event_id"] = event_id_text(event.corrects)
+    data["event_type"] = event.corrects_kind.public_type
+    data["event_timestamp"] = _rfc3339(ms_of(event.corrects))
+    if event.corrects_kind is EventKind.OPENED:
+        _add_pixel(data, event)
+    elif event.corrects_kind is EventKind.CLICKED:
+        _add_link(data, event, block)
+    data["before"] = _judged(event.before)
+    data["after"] = _judged(event.judgement)
+    data["rules_version"] = event.rules_version
 
 
 _ADD: dict[EventKind, Callable[[dict[str, Any], Event, Block, PayloadMode], None]] = {

@@ -8,7 +8,7 @@ from datetime import datetime
 from app.lib.ids import event_id_text
 from app.models.block import Block
 from app.models.delivery import Delivery, Endpoint, PayloadMode
-from app.models.event import Event, EventKind
+from app.models.event import PUBLIC_KINDS, Event, EventKind
 from app.models.message import Message
 from app.webhooks.payload import build_body
 
@@ -39,6 +39,8 @@ def plan_deliveries(
     scopes = unsubscribe_scopes or {}
     planned: list[Delivery] = []
     for event in events:
+        if event.implied:
+            continue  # it is derived from a click, which is told
         wanting = [
             endpoint
             for endpoint in endpoints.get(event.brand_id, ())
@@ -80,5 +82,5 @@ def plan_deliveries(
 
 
 def wants(endpoint: Endpoint, kind: EventKind) -> bool:
-    """Whether an endpoint asked for events of a kind; an empty set asks for all."""
-    return not endpoint.events or kind.public_type in endpoint.events
+    """Whether an endpoint asked for events of a kind; an empty set asks for all that brands are told."""
+    return kind in PUBLIC_KINDS and (not endpoint.events or kind.public_type in endpoint.events)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.lib import clock, ids
 from app.models.block import Block, Channel, Link
 from app.models.delivery import Endpoint, PayloadMode
-from app.models.event import AGAIN, FIRST, Event, EventKind, Judgement, Verdict
+from app.models.event import AGAIN, FIRST, PUBLIC_KINDS, Event, EventKind, Judgement, Verdict
 from app.models.message import Message, Recipient
 from app.webhooks.payload import MAX_URL, MAX_USER_AGENT, build_body
 from app.webhooks.routing import plan_deliveries
@@ -74,6 +74,33 @@ def event(kind: EventKind, slot: int = 0, **changes: Any) -> Event:
     return made._replace(**changes)
 
 
+MACHINE = Judgement(Verdict.MACHINE, False, ("link_burst", "datacenter_ip"))
+
+
+def correction(kind: EventKind, slot: int) -> Event:
+    """Two seconds after a hit of a person, it turned out to be a machine's."""
+    return event(
+        EventKind.RECLASSIFIED,
+        slot,
+        judgement=MACHINE,
+        rank=AGAIN,
+        corrects=ids.make_id(AT - 2000, b"\x01" * 10),
+        corrects_kind=kind,
+        before=Judgement(Verdict.HUMAN, True, ("ok",)),
+        user_agent="",
+        client="",
+    )
+
+
+CORRECTED = {
+    "event_id": "evt_" + ids.to_text(ids.make_id(AT - 2000, b"\x01" * 10)),
+    "event_timestamp": "2026-01-01T00:01:28.500Z",
+    "before": {"verdict": "human", "counted": True, "reasons": ["ok"]},
+    "after": {"verdict": "machine", "counted": False, "reasons": ["link_burst", "datacenter_ip"]},
+    "rules_version": "7",
+}
+
+
 def body(made: Event, mode: PayloadMode = PayloadMode.THIN, message: Message | None = MESSAGE, **options: Any) -> Any:
     return json.loads(build_body(made, message, BLOCK, "msg_7", mode, **options))
 
@@ -86,6 +113,11 @@ def body(made: Event, mode: PayloadMode = PayloadMode.THIN, message: Message | N
         (event(EventKind.OPENED, 1), {"position": "footer", **HIT}),
         (event(EventKind.CLICKED, 5), {"url": URL, "link_id": "lnk_2", "position": 2, **HIT}),
         (event(EventKind.UNSUBSCRIBED, 2, method="one_click"), {"method": "one_click", "scope": "list"}),
+        (
+            correction(EventKind.CLICKED, 5),
+            {"event_type": "message.clicked", "url": URL, "link_id": "lnk_2", "position": 2, **CORRECTED},
+        ),
+        (correction(EventKind.OPENED, 1), {"event_type": "message.opened", "position": "footer", **CORRECTED}),
     ],
 )
 def test_a_thin_body_is_exactly_this(made: Event, own: dict[str, Any]) -> None:
@@ -98,9 +130,11 @@ def test_a_thin_body_is_exactly_this(made: Event, own: dict[str, Any]) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", list(EventKind))
+@pytest.mark.parametrize("kind", PUBLIC_KINDS)
 def test_only_full_bodies_name_the_person_and_the_client(kind: EventKind) -> None:
     made = event(kind, 4 if kind is EventKind.CLICKED else 1)
+    if kind is EventKind.RECLASSIFIED:
+        made = correction(EventKind.OPENED, 1)
     thin, full = body(made), body(made, PayloadMode.FULL)
     assert full["data"]["recipient"]["address"] == "zoë@mail.example"
     for secret in ("mail.example", "Mozilla", "192.0.2", "Marsh"):
@@ -182,6 +216,17 @@ def test_each_endpoint_hears_the_types_it_asked_for_and_an_empty_set_asks_for_al
         ("harbour", "all", "message.clicked"),
         ("harbour", "clicks", "message.clicked"),
     ]
+
+
+def test_a_correction_can_be_asked_for_alone() -> None:
+    corrections = endpoint("corrections", events=frozenset({"message.reclassified"}))
+    events = [event(EventKind.CLICKED, 4), correction(EventKind.CLICKED, 4)]
+    assert plan(events, {"harbour": [corrections]}) == [("harbour", "corrections", "message.reclassified")]
+
+
+def test_nobody_is_told_of_a_look_at_the_unsubscribe_page_or_of_an_implied_open() -> None:
+    events = [event(EventKind.VIEWED, 2), event(EventKind.OPENED, implied=True)]
+    assert plan(events, {"harbour": [endpoint("all")]}) == []
 
 
 def test_no_event_reaches_another_brands_endpoint() -> None:
