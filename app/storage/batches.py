@@ -21,6 +21,7 @@ from pymongo.errors import DuplicateKeyError
 from app.lib import clock
 from app.models.count import CountKey
 from app.storage.client import Document, translated
+from app.storage.count_query import EVERYTHING, LETTERS, CountQuery, key_of_identity, key_of_values
 
 _KEPT = timedelta(days=14)
 _COMPACT_SECONDS = 20.0
@@ -33,7 +34,10 @@ class Batches:
         IndexModel([("open", 1)], sparse=True, name="not_compacted"),
         IndexModel([("expire_at", 1)], expireAfterSeconds=0, name="expire"),
     )
-    ROLLUP_INDEXES = (IndexModel([("b", 1), ("d", 1)], name="by_day"),)
+    ROLLUP_INDEXES = (
+        IndexModel([("b", 1), ("d", 1)], name="by_day"),
+        IndexModel([("b", 1), ("_id.c", 1), ("d", 1)], name="by_campaign"),
+    )
 
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
@@ -85,7 +89,7 @@ class Batches:
         totals: Counter[CountKey] = Counter()
         for marker in markers:
             for row in marker["counts"]:
-                totals[CountKey(*row[:-1])] += row[-1]
+                totals[key_of_values(row[:-1])] += row[-1]
         self._rollups.bulk_write([_increment(key, number) for key, number in totals.items()], session=session)
         ids = [marker["_id"] for marker in markers]
         done = self._batches.update_many(
@@ -98,16 +102,16 @@ class Batches:
             return 0
         return len(ids)
 
-    def figures(self, brand_id: str) -> Counter[CountKey]:
-        """Everything counted for a brand: rollups and markers of one moment, so nothing is seen twice."""
+    def figures(self, brand_id: str, query: CountQuery = EVERYTHING) -> Counter[CountKey]:
+        """What is counted for a brand: rollups and markers of one moment, so nothing is seen twice."""
         totals: Counter[CountKey] = Counter()
         with translated(), self._database.client.start_session(snapshot=True) as session:
-            for row in self._rollups.find({"b": brand_id}, session=session):
-                totals[CountKey(*row["_id"].values())] += row["count"]
-            for marker in self._batches.find({"open": {"$exists": True}}, {"counts": 1}, session=session):
-                for values in marker["counts"]:
-                    if values[0] == brand_id:
-                        totals[CountKey(*values[:-1])] += values[-1]
+            for counts, pipeline in (
+                (self._rollups, query.rollups(brand_id)),
+                (self._batches, query.markers(brand_id)),
+            ):
+                for row in counts.aggregate(pipeline, session=session):
+                    totals[key_of_identity(row["_id"])] += row["number"]
         return totals
 
     def waiting(self) -> tuple[int, datetime | None]:
@@ -118,7 +122,7 @@ class Batches:
 
 
 def _increment(key: CountKey, number: int) -> UpdateOne:
-    identity = dict(zip("bcdkvnfp", key, strict=True))
+    identity = dict(zip(LETTERS, key, strict=True))
     return UpdateOne(
         {"_id": identity},
         {"$inc": {"count": Int64(number)}, "$setOnInsert": {"b": key.brand_id, "d": key.day}},
