@@ -6,6 +6,7 @@ A role is a function from a message to hits. Roles are dealt out in turn, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import cycle
 from random import Random
 from urllib.parse import quote, urlsplit

@@ -73,6 +73,21 @@ def test_what_a_message_does_not_track_is_served_and_not_stored(
     assert {event.kind.value for event in world.services.events.of_message(world.number())} == stored
 
 
+@pytest.mark.parametrize(("opens", "clicks", "stored"), [(False, True, 2), (True, False, 0)])
+def test_a_look_at_the_unsubscribe_page_is_kept_as_evidence_about_clicks_only(
+    world: World, opens: bool, clicks: bool, stored: int
+) -> None:
+    world.block = store_block(world.services, track_opens=opens, track_clicks=clicks)
+    for method in ("GET", "HEAD"):
+        world.hit(f"/u/{world.code(2)}", method)
+    assert world.ingest().dropped["untracked"] == 2 - stored
+    found = world.services.events.of_message(world.number())
+    assert [(event.kind, event.slot, event.judgement.counted) for event in found] == [
+        (EventKind.VIEWED, 2, False)
+    ] * stored
+    assert world.services.database["suppressions"].count_documents({}) == 0
+
+
 def test_a_click_on_a_blocked_destination_is_told_and_not_counted(world: World, change_brand: ChangeBrand) -> None:
     change_brand("alder", links={"blocked_domains": ["shop.alder.example"]})
     assert world.hit(f"/c/{world.code(4)}")[0] == "410 Gone"
