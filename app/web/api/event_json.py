@@ -10,7 +10,7 @@ import orjson
 from app.ingest.personal import PURPOSE
 from app.lib import clock, ids
 from app.models.block import Block, Slot, link_id
-from app.models.event import Event, EventKind
+from app.models.event import Event, EventKind, Judgement
 from app.tracking.codes import TOKEN_NUMBERS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def events_json(events: Sequence[Event], services: Services) -> list[dict[str, A
     Raises:
         StoreUnavailable: a block is not cached and MongoDB does not answer.
     """
-    clicked = [event for event in events if event.kind is EventKind.CLICKED]
+    clicked = [event for event in events if EventKind.CLICKED in (event.kind, event.corrects_kind)]
     blocks = services.block_cache.find_many({event.block for event in clicked if event.block < TOKEN_NUMBERS})
     urls = _sealed_urls([event for event in clicked if event.block >= TOKEN_NUMBERS and event.personal], services)
     return [
@@ -53,14 +53,14 @@ def _sealed_urls(events: Sequence[Event], services: Services) -> dict[bytes, str
 
 
 def _one(event: Event, message_id: str, block: Block | None) -> dict[str, Any]:
-    judgement = event.judgement
     optional = {
         "campaign_id": event.campaign_id,
         "user_agent": event.user_agent or None,
         "client": event.client or None,
         "method": event.method,
         "query": event.query or None,
-        **_where(event, block),
+        "implied": event.implied or None,
+        **(_where(event, block) if event.corrects_kind is None else _corrected(event, event.corrects_kind, block)),
     }
     return {
         "id": ids.event_id_text(event.id),
@@ -69,11 +69,29 @@ def _one(event: Event, message_id: str, block: Block | None) -> dict[str, Any]:
         "recorded_at": clock.rfc3339(clock.from_ms(event.recorded_ms)),
         "message_id": message_id,
         "first": event.first,
-        "counted": judgement.counted,
-        "verdict": judgement.verdict.value,
-        "reasons": list(judgement.reasons),
+        **judgement_json(event.judgement),
         "rules_version": event.rules_version,
         **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def judgement_json(judgement: Judgement) -> dict[str, Any]:
+    return {
+        "verdict": judgement.verdict.value,
+        "counted": judgement.counted,
+        "reasons": list(judgement.reasons),
+    }
+
+
+def _corrected(event: Event, kind: EventKind, block: Block | None) -> dict[str, Any]:
+    """What a correction says of the event that it corrects."""
+    return {
+        "event_id": ids.event_id_text(event.corrects),
+        "event_type": kind.public_type,
+        "event_timestamp": clock.rfc3339(clock.from_ms(ids.ms_of(event.corrects))),
+        **_where(event._replace(kind=kind), block),
+        "before": None if event.before is None else judgement_json(event.before),
+        "after": judgement_json(event.judgement),
     }
 
 

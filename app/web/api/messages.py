@@ -16,7 +16,7 @@ from app.messages.planning import Plan
 from app.messages.register import Registered
 from app.models.api_key import Scope
 from app.models.block import Channel
-from app.models.event import Event, EventKind
+from app.models.event import PUBLIC_KINDS, Event, EventKind
 from app.models.idempotency import Decision
 from app.models.message import Message, Recipient
 from app.tracking.codes import TOKEN_NUMBERS
@@ -73,15 +73,17 @@ def commit_and_render(call: Call, planned: Plan, *, with_content: bool) -> Reply
 
 
 def read(call: Call) -> Reply:
-    message = _own_message(call)
+    message = own_message(call)
     events = call.services.events.of_message(message.number)
-    return Reply(_message_json(call, message, events))
+    # What was only looked at or concluded is evidence: `explain` has it.
+    shown = [event for event in events if event.kind in PUBLIC_KINDS and not event.implied]
+    return Reply(_message_json(call, message, shown))
 
 
 def report(call: Call) -> Reply:
     """Idempotent by nature (one `sent` per message); the key only guards against reuse for another request."""
     body = call.body_as(NewEvent)
-    message = _own_message(call)
+    message = own_message(call)
     commitment = idempotency.commit(call, Decision)
     # Without `at` a repeat must not move the event: the first call's time counts.
     moment = parse_moment(body.at) if body.at is not None else commitment.created_at
@@ -94,7 +96,12 @@ def report(call: Call) -> Reply:
     return Reply(event_json(event, call.services), commitment.headers)
 
 
-def _own_message(call: Call) -> Message:
+def own_message(call: Call) -> Message:
+    """The message that the path names.
+
+    Raises:
+        NotFound: it is not there, or another brand's.
+    """
     number = call.services.codes.message_number(call.arguments["message_id"])
     message = None if number is None else call.services.messages.get(number) or _nobodys(call, number)
     # One answer for unknown and foreign: a brand learns nothing about another brand's ids.

@@ -66,7 +66,10 @@ class HeldMessage(Answer):
     metadata: dict[str, str]
     values: dict[str, str]
     events: list[dict[str, Any]] = Field(
-        description="As in `GET /v1/events`, with `personal`: what was encrypted for this person."
+        description=(
+            "As in `GET /v1/events`, with `personal`: what was encrypted for this person. Also what that call leaves "
+            "out: looks at the unsubscribe page (`message.viewed`), and opens that only a click tells of (`implied`)."
+        )
     )
 
 

@@ -21,7 +21,8 @@ from app.web.api.fields import (
 
 MAX_PAGE = 500
 
-EventType = Literal["message.sent", "message.opened", "message.clicked", "message.unsubscribed"]
+EventType = Literal["message.sent", "message.opened", "message.clicked", "message.unsubscribed", "message.reclassified"]
+VerdictName = Literal["human", "proxy", "machine"]
 
 
 class NewEvent(Schema):
@@ -31,6 +32,14 @@ class NewEvent(Schema):
         description="When it happened, RFC 3339; now by default, at most 5 minutes ahead.",
         json_schema_extra={"format": "date-time"},
     )
+
+
+class JudgementAnswer(Answer):
+    """What was said of an event, at one time."""
+
+    verdict: VerdictName
+    counted: bool
+    reasons: list[str]
 
 
 class EventAnswer(Answer):
@@ -44,7 +53,7 @@ class EventAnswer(Answer):
     campaign_id: str | None = None
     first: bool = Field(description="The first counted event of its kind for its message.")
     counted: bool
-    verdict: Literal["human", "proxy", "machine"]
+    verdict: VerdictName = Field(description="As it is now: a correction changes it, and is an event of its own.")
     reasons: list[str]
     rules_version: str
     position: Literal["header", "footer"] | None = Field(default=None, description="Of the pixel.")
@@ -54,6 +63,15 @@ class EventAnswer(Answer):
     client: str | None = Field(default=None, description="The client's network, if the brand keeps it.")
     method: str | None = Field(default=None, description="How somebody unsubscribed.")
     query: str | None = Field(default=None, description="The query fields the brand allows on its URLs.")
+    event_id: str | None = Field(default=None, description="Of a correction: the event that it corrects.")
+    event_type: EventType | None = Field(default=None, description="Of the corrected event.")
+    event_timestamp: str | None = Field(
+        default=None,
+        description="When the corrected event happened; `timestamp` is when it was corrected.",
+        json_schema_extra={"format": "date-time"},
+    )
+    before: JudgementAnswer | None = Field(default=None, description="Of a correction: what was said until then.")
+    after: JudgementAnswer | None = Field(default=None, description="And what is said since.")
 
 
 class EventQuery(Schema):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.lib import clock
 from app.models.delivery import DeliveryState, PayloadMode
-from app.models.event import EventKind, Verdict
+from app.models.event import PUBLIC_KINDS, Verdict
 from app.web.api.fields import parse_moment
 from app.web.api.message_schemas import NewMessages
 from app.web.api.schemas import (
@@ -19,6 +19,7 @@ from app.web.api.schemas import (
     EventAnswer,
     EventQuery,
     EventType,
+    JudgementAnswer,
     NewEndpoint,
 )
 from app.web.problems import CODES, field_errors
@@ -42,7 +43,8 @@ def test_closed_sets_are_those_of_the_models() -> None:
     def values(annotation: Any) -> set[str]:
         return set(get_args(annotation))
 
-    assert values(EventType) == {kind.public_type for kind in EventKind}
+    assert values(EventType) == {kind.public_type for kind in PUBLIC_KINDS}
+    assert values(JudgementAnswer.model_fields["verdict"].annotation) == {verdict.value for verdict in Verdict}
     assert values(EventAnswer.model_fields["verdict"].annotation) == {verdict.value for verdict in Verdict}
     assert values(DeliveryAnswer.model_fields["state"].annotation) == {state.value for state in DeliveryState}
     assert values(EndpointAnswer.model_fields["mode"].annotation) == {mode.value for mode in PayloadMode}
