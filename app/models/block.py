@@ -16,6 +16,8 @@ FIRST_LINK_SLOT = 4
 SEALED_LINK_SLOTS = 1 << 28
 """Links of sealed tokens stand in no table; their slots are from here on, made of the destination."""
 
+TRAP_ID = "lnk_trap"
+
 
 class Slot(IntEnum):
     """What the first slots of every recipient mean."""
@@ -26,8 +28,15 @@ class Slot(IntEnum):
     WEB_VIEW = 3
 
 
-def link_id(slot: int) -> str:
-    """The public name of a link: its place in the content from 1, or for a sealed token's link its fingerprint."""
+def link_id(slot: int, link: Link | None = None) -> str:
+    """The public name of a link: its place in the content from 1, or for a sealed token's link its fingerprint. The
+    trap is in no author's content and has a name of its own.
+
+    Args:
+        link: what is in the slot, where that is known.
+    """
+    if link is not None and link.trap:
+        return TRAP_ID
     if slot >= SEALED_LINK_SLOTS:
         return f"lnk_s{slot - SEALED_LINK_SLOTS:07x}"
     return f"lnk_{slot - FIRST_LINK_SLOT + 1}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.lib import clock
 from app.lib.ids import event_id_text, ms_of
-from app.models.block import FIRST_LINK_SLOT, SEALED_LINK_SLOTS, Block, Slot, link_id
+from app.models.block import FIRST_LINK_SLOT, SEALED_LINK_SLOTS, TRAP_ID, Block, Slot, link_id
 from app.models.delivery import PayloadMode
 from app.models.event import Event, EventKind, Judgement
 from app.models.message import Message
@@ -129,8 +129,8 @@ def _add_link(data: dict[str, Any], event: Event, block: Block) -> None:
     if url:
         data["url"] = url[:MAX_URL]
     # The link's place in its message. Never the number behind it: numbers are shared by all brands and tell volume.
-    data["link_id"] = link_id(event.slot)
-    if event.slot < SEALED_LINK_SLOTS:
+    data["link_id"] = link_id(event.slot, link)
+    if event.slot < SEALED_LINK_SLOTS and data["link_id"] != TRAP_ID:
         data["position"] = event.slot - FIRST_LINK_SLOT + 1
 
 

@@ -101,4 +101,4 @@ def _where(event: Event, block: Block | None) -> dict[str, str | None]:
     if event.kind is not EventKind.CLICKED:
         return {}
     link = block.link_at(event.slot) if block is not None else None
-    return {"link_id": link_id(event.slot), "url": event.url or (link.shown if link else None)}
+    return {"link_id": link_id(event.slot, link), "url": event.url or (link.shown if link else None)}

@@ -130,6 +130,12 @@ def test_a_thin_body_is_exactly_this(made: Event, own: dict[str, Any]) -> None:
     }
 
 
+def test_the_trap_has_a_name_of_its_own_and_no_place_in_the_content() -> None:
+    block = replace(BLOCK, stride=7, links=(*BLOCK.links, Link(URL, "trap", trap=True)))
+    data = json.loads(build_body(event(EventKind.CLICKED, 6), MESSAGE, block, "msg_7", PayloadMode.THIN))["data"]
+    assert data == COMMON | {"url": URL, "link_id": "lnk_trap", **HIT}
+
+
 @pytest.mark.parametrize("kind", PUBLIC_KINDS)
 def test_only_full_bodies_name_the_person_and_the_client(kind: EventKind) -> None:
     made = event(kind, 4 if kind is EventKind.CLICKED else 1)
