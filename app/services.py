@@ -15,9 +15,13 @@ from app.brands import BrandRegistry, EndpointRules
 from app.broker import Broker
 from app.errors import BrokerUnavailable
 from app.ingest.attribute import Attribution
+from app.ingest.look_back import LookBack
+from app.ingest.networks import Networks
 from app.ingest.personal import PersonalData
 from app.ingest.pipeline import Pipeline
 from app.ingest.sealed import SealedHits
+from app.ingest.signals import SignalReader
+from app.ingest.sources import Sources
 from app.journal.writer import JournalWriter
 from app.lib import clock
 from app.lib.log import WARNING, log_event
@@ -37,6 +41,7 @@ from app.storage.block_cache import BlockCache
 from app.storage.blocks import Blocks
 from app.storage.brand_keys import BrandKeys
 from app.storage.client import Document, connect, connect_redis
+from app.storage.corrections import Corrections
 from app.storage.dead_letters import DeadLetters
 from app.storage.deliveries import Deliveries
 from app.storage.delivery_rows import KEPT_FOR
@@ -50,6 +55,7 @@ from app.storage.messages import Messages
 from app.storage.numbers import Numbers
 from app.storage.recipient_keys import RecipientKeys
 from app.storage.suppressions import Suppressions
+from app.storage.traces import Traces
 from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, Codes
 from app.tracking.urls import TrackingUrls
@@ -239,6 +245,19 @@ class Services:
         )
 
     @cached_property
+    def networks(self) -> Networks:
+        return Networks(self.settings.state_dir / "networks")
+
+    @cached_property
+    def _hints(self) -> FirstHints:
+        return FirstHints(self.cache, self.store_id)
+
+    @cached_property
+    def look_back(self) -> LookBack:
+        traces = Traces(self.cache, self.store_id, self.events.any_since)
+        return LookBack(traces, Corrections(self.database), self._hints)
+
+    @cached_property
     def ingest(self) -> Pipeline:
         return Pipeline(
             attribution=Attribution(
@@ -248,11 +267,13 @@ class Services:
                 sealed=self._sealed_hits,
                 erasures=self.erasures,
             ),
+            signals=SignalReader(self.networks, Sources(self.settings.code_key)),
             personal=PersonalData(
                 tokens=self.token_keys, sealed=self._sealed_hits, messages=self.messages, vault=self.vault
             ),
+            look_back=self.look_back,
             events=EventStore(self.bulk_database),
-            hints=FirstHints(self.cache, self.store_id),
+            hints=self._hints,
             unsubscribes=self.unsubscribes,
             outbox=WebhookOutbox(self),
             counts=self.batches,
@@ -308,6 +329,7 @@ class WebhookOutbox:
 
     def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
         services = self._services
+        events = [event for event in events if not event.implied]
         endpoints = services.endpoints_of({event.brand_id for event in events})
         kinds = {
             (brand_id, kind)

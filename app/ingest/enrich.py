@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-from app.ingest.classify import USER_AGENT_CHARS
+from app.ingest.user_agents import USER_AGENT_CHARS
 
 
 def kept_user_agent(user_agent: str) -> str:

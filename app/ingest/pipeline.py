@@ -8,27 +8,40 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from app.brands import Brand
 from app.ingest import ports
 from app.ingest.attribute import Attribution, Hit
-from app.ingest.classify import BLOCKED, GONE, RULES_VERSION, judge
+from app.ingest.classify import RULES_VERSION, Judge
+from app.ingest.counts import count
 from app.ingest.enrich import kept_address, kept_user_agent
+from app.ingest.look_back import Look, LookBack
 from app.ingest.personal import PersonalData
+from app.ingest.revise import implied_open, may_imply
+from app.ingest.signals import SignalReader
 from app.lib import clock, ids
 from app.models import record_line
 from app.models.block import Block
-from app.models.count import CountKey
-from app.models.event import AGAIN, FIRST, ONCE_PER_MESSAGE, Event, EventKind, Judgement, Share, Verdict
+from app.models.event import (
+    AGAIN,
+    FIRST,
+    HIT_KINDS,
+    MACHINE_RANKS,
+    ONCE_PER_MESSAGE,
+    Event,
+    EventKind,
+    Judgement,
+    Place,
+    Share,
+    Verdict,
+)
 from app.models.record import Record
 from app.tracking.codes import TOKEN_NUMBERS
 
-_DAY_MS = 86_400_000
-_NOWHERE = {"blocked": BLOCKED, "gone": GONE}
-"""Marks of the front on clicks that ended at a page of ours."""
+_HONOURED = Judgement(Verdict.HUMAN, True, ("ok",))
+"""What is reported, and an unsubscribe, whoever sent it: mail providers do it for the person."""
 
 
 @dataclass(slots=True)
@@ -40,6 +53,9 @@ class Batch:
     records: list[Record] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    look: Look = field(default_factory=Look)
+    corrections: list[Event] = field(default_factory=list)
+    """Of earlier verdicts. They are stored and counted already, and are to be told."""
     blocks: dict[int, Block] = field(default_factory=dict)
     """By start."""
     dropped: Counter[str] = field(default_factory=Counter)
@@ -58,7 +74,9 @@ class Pipeline:
         self,
         *,
         attribution: Attribution,
+        signals: SignalReader,
         personal: PersonalData,
+        look_back: LookBack,
         events: ports.Events,
         hints: ports.Hints,
         unsubscribes: ports.Unsubscribes,
@@ -67,7 +85,10 @@ class Pipeline:
         dead_letters: ports.DeadLetters,
     ) -> None:
         self._attribution = attribution
+        self._signals = signals
         self._personal = personal
+        self._look_back = look_back
+        self._judges: dict[str, Judge] = {}
         self._events = events
         self._hints = hints
         self._unsubscribes = unsubscribes
@@ -79,8 +100,10 @@ class Pipeline:
             self.attribute,
             self.suppress,
             self.classify,
+            self.look_back,
             self.seal,
             self.store,
+            self.correct,
             self.tell,
             self.mark,
         )
@@ -127,13 +150,15 @@ class Pipeline:
                 self._unsubscribes.apply(hit.brand, hit.block, hit.message, hit.record.at_ms)
 
     def classify(self, batch: Batch) -> None:
-        """Hits to events, with verdict and reasons, and with what the brand's policy lets us keep of the client."""
+        """Hits to events, each judged by itself, and with what the brand's policy lets us keep of the client."""
         recorded_ms = clock.now_ms()
         for record, brand, block, message, slot, kind, content in batch.hits:
-            judgement = judge(record, kind)
-            for mark, reason in _NOWHERE.items():
-                if mark in record.headers:
-                    judgement = Judgement(judgement.verdict, False, (*judgement.reasons, reason))
+            signals = 0
+            judgement = _HONOURED
+            if kind in HIT_KINDS:
+                link = block.link_at(slot) if kind is EventKind.CLICKED else None
+                signals = self._signals.read(record, message, trap=link is not None and link.trap)
+                judgement = self._judge(brand).alone(kind, record.user_agent, signals, record.at_ms).judgement
             batch.events.append(
                 Event(
                     record.id,
@@ -153,8 +178,15 @@ class Pipeline:
                     record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
                     record.query,
                     (content.destination or "") if content is not None else "",
+                    b"",
+                    signals,
                 )
             )
+
+    def look_back(self, batch: Batch) -> None:
+        """The other hits of each message have their say."""
+        if batch.events:
+            batch.events, batch.look = self._look_back.before(batch.events, self._judges, batch.blocks)
 
     def seal(self, batch: Batch) -> None:
         """Messages of sealed tokens are registered, and what is personal of a hit is sealed for its recipient."""
@@ -165,35 +197,53 @@ class Pipeline:
         """Guess which events are first, let MongoDB's unique index decide, and look where the guess was to wait."""
         if not batch.events:
             return
-        pairs = {(event.message, event.kind) for event in batch.events if event.judgement.counted}
+        placed = [(event, event.place) for event in self._with_implied_opens(batch)]
+        places = {place for _, place in placed if place is not None}
         # Numbers of sealed tokens lie far apart, a page of hints for each: MongoDB is asked instead.
-        unhinted = {pair for pair in pairs if pair[0] >= TOKEN_NUMBERS}
-        known, free = self._hints.claim(list(pairs - unhinted))
+        unhinted = {place for place in places if place[0] >= TOKEN_NUMBERS}
+        known, free = self._hints.claim(list(places - unhinted))
         free |= unhinted
         guessed: list[Event] = []
-        for event in batch.events:
-            pair = (event.message, event.kind)
-            first = event.judgement.counted and (pair in free or event.kind in ONCE_PER_MESSAGE)
-            if first:
-                free.discard(pair)
-            guessed.append(event._replace(rank=FIRST) if first else event)
-        batch.events = self._events.insert(guessed, batch.id)
-        certain = known | {(event.message, event.kind) for event in batch.events if event.first}
-        if unsure := pairs - certain:
+        left_out: list[Event] = []
+        for event, place in placed:
+            if event.implied and _is_open(event.message, known):
+                left_out.append(event)
+                continue
+            tried = event.kind in ONCE_PER_MESSAGE or event.implied or place in free
+            if tried and place is not None:
+                free.discard(place)
+            rank = MACHINE_RANKS.get(event.judgement.share, FIRST)
+            guessed.append(event._replace(rank=rank) if tried else event)
+        batch.events = self._events.insert(guessed, batch.id, left_out)
+        certain = known | {place for event in batch.events if event.rank != AGAIN and (place := event.place)}
+        if unsure := places - certain:
             batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)
             certain |= confirmed
         self._hints.remember(certain - known - unhinted)
 
+    def _with_implied_opens(self, batch: Batch) -> list[Event]:
+        """The events, and behind them an open for each message with a counted click whose pixel is not among them."""
+        counted = [event for event in batch.events if event.judgement.counted]
+        opened = {event.message for event in counted if event.kind is EventKind.OPENED}
+        implied: dict[int, Event] = {}
+        for event in counted:
+            if event.kind is EventKind.CLICKED and event.message not in opened and may_imply(batch.blocks[event.block]):
+                implied.setdefault(event.message, implied_open(event))
+        return [*batch.events, *implied.values()]
+
+    def correct(self, batch: Batch) -> None:
+        """What this batch, or one stored at the same moment, says of events that are stored already."""
+        if batch.events:
+            batch.corrections = self._look_back.after(batch.events, batch.look, self._judges, batch.blocks, batch.id)
+
     def tell(self, batch: Batch) -> None:
         """A delivery per event and endpoint that wants it."""
-        if batch.events:
-            batch.endpoints = self._outbox.write(batch.events, batch.blocks)
+        if events := [*batch.events, *batch.corrections]:
+            batch.endpoints = self._outbox.write(events, batch.blocks)
 
     def mark(self, batch: Batch) -> None:
         """The end: what the batch counted, under its id, and the sign for the shipper that it is stored."""
-        plain = Counter(map(_counted_as, batch.events))
-        counts = {CountKey(*key): number for key, number in plain.items()}
-        self._counts.mark(batch.id, counts, records=len(batch.lines), dropped=batch.dropped)
+        self._counts.mark(batch.id, count(batch.events), records=len(batch.lines), dropped=batch.dropped)
 
     def record_sent(self, brand: Brand, block: Block, message: int, at_ms: int) -> tuple[Event, Batch]:
         """Store that the brand's own sender has sent a message; once per message, whatever is called twice.
@@ -211,7 +261,7 @@ class Pipeline:
             slot=0,
             at_ms=at_ms,
             recorded_ms=clock.now_ms(),
-            judgement=Judgement(Verdict.HUMAN, True, ("ok",)),
+            judgement=_HONOURED,
             rank=FIRST,
             rules_version=RULES_VERSION,
             campaign_id=block.campaign_id,
@@ -221,27 +271,21 @@ class Pipeline:
             # Another call was first between the look and the insert; its event belongs to the same batch.
             stored = self._events.find_first(message, EventKind.SENT)
             batch.events = [stored or event]
+        sent = batch.events[0]
+        self._judge(brand)
+        self._look_back.hand_over(message, sent.at_ms)
+        # Hits that were quicker than this report are judged again.
+        batch.corrections = self._look_back.settle({message}, [sent], self._judges, batch.blocks, batch.id)
         self.tell(batch)
         self.mark(batch)
-        return batch.events[0], batch
+        return sent, batch
+
+    def _judge(self, brand: Brand) -> Judge:
+        judge = self._judges.get(brand.id)
+        if judge is None or judge.policy is not brand.bots:
+            judge = self._judges[brand.id] = Judge(brand.bots)
+        return judge
 
 
-def _counted_as(event: Event) -> tuple[str, str, str, EventKind, Share, bool, int, str]:
-    """A `CountKey` as a plain tuple: a batch has a thousand events and a few dozen keys."""
-    judgement = event.judgement
-    return (
-        event.brand_id,
-        event.campaign_id or "",
-        _day(event.at_ms // _DAY_MS),
-        event.kind,
-        judgement.share,
-        judgement.counted,
-        event.rank,
-        "",
-    )
-
-
-@lru_cache(maxsize=1024)
-def _day(day: int) -> str:
-    """Days since 1970 as an ISO date; a batch has one or two of them."""
-    return clock.from_ms(day * _DAY_MS).date().isoformat()
+def _is_open(message: int, known: Set[Place]) -> bool:
+    return (message, EventKind.OPENED, Share.PROXY) in known or (message, EventKind.OPENED, Share.HUMAN) in known

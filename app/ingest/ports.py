@@ -8,26 +8,22 @@ from typing import Protocol
 from app.brands import Brand
 from app.models.block import Block
 from app.models.count import CountKey
-from app.models.event import Event, EventKind
+from app.models.event import Event, EventKind, Place
 from app.tracking.tokens import TokenContent
 
 EndpointRef = tuple[str, str]
 """(brand id, endpoint id)"""
 
 
-Pair = tuple[int, EventKind]
-"""(message, kind): of each there is one first event."""
-
-
 class Events(Protocol):
-    def insert(self, events: Sequence[Event], batch_id: str) -> list[Event]: ...
-    def confirm_firsts(self, events: Sequence[Event], pairs: set[Pair]) -> tuple[list[Event], set[Pair]]: ...
+    def insert(self, events: Sequence[Event], batch_id: str, left_out: Sequence[Event] = ()) -> list[Event]: ...
+    def confirm_firsts(self, events: Sequence[Event], places: set[Place]) -> tuple[list[Event], set[Place]]: ...
     def find_first(self, message: int, kind: EventKind) -> Event | None: ...
 
 
 class Hints(Protocol):
-    def claim(self, pairs: Sequence[Pair]) -> tuple[set[Pair], set[Pair]]: ...
-    def remember(self, pairs: Iterable[Pair]) -> None: ...
+    def claim(self, places: Sequence[Place]) -> tuple[set[Place], set[Place]]: ...
+    def remember(self, places: Iterable[Place]) -> None: ...
 
 
 class Unsubscribes(Protocol):

@@ -78,6 +78,10 @@ FIRST_MACHINE = 2
 FIRST_APPLE = 3
 AGAIN = -1
 """None of these. As a number only in counts; the event itself has its own id there."""
+MACHINE_RANKS = {Share.MACHINE: FIRST_MACHINE, Share.APPLE: FIRST_APPLE}
+
+Place = tuple[int, EventKind, Share]
+"""(message, kind, share): of each there is one first event, if any."""
 
 
 class Event(NamedTuple):
@@ -125,3 +129,11 @@ class Event(NamedTuple):
     def first(self) -> bool:
         """The first counted event of its kind for its message."""
         return self.rank == FIRST
+
+    @property
+    def place(self) -> Place | None:
+        """What it may be the first of; None when it is neither counted nor a machine's."""
+        share = self.judgement.share
+        if not self.judgement.counted and share not in MACHINE_RANKS:
+            return None
+        return None if self.kind is EventKind.RECLASSIFIED else (self.message, self.kind, share)

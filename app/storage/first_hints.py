@@ -1,6 +1,6 @@
-"""Guesses which (message, kind) already has its first event: bits in Redis that save refused inserts, nothing more.
+"""Guesses which place (message, kind, share) already has its first event: bits in Redis that save refused inserts.
 
-Two bits per pair. `known` is set only after MongoDB has the first event, so a set bit is true. `claimed` says that a
+Two bits per place. `known` is set only after MongoDB has the first event, so a set bit is true. `claimed` says that a
 batch is about to store one: a second batch then does not try, and looks afterwards (`EventStore.confirm_firsts`).
 MongoDB refuses a whole group of inserts for one that is not first and does them again one by one, which costs more
 than everything else in ingest; without Redis exactly that happens, and no figure changes.
@@ -16,7 +16,7 @@ from typing import cast
 import redis
 
 from app.lib.log import WARNING, log_event
-from app.models.event import EventKind
+from app.models.event import EventKind, Place, Share
 
 _log = logging.getLogger("telltale.storage")
 
@@ -26,9 +26,15 @@ _PAGE_MASK = (1 << _PAGE_BITS) - 1
 _KNOWN_SECONDS = 14 * 24 * 3600
 _CLAIMED_SECONDS = 600
 _FREE, _KNOWN = b"01"
-_LETTERS = {EventKind.SENT: "s", EventKind.OPENED: "o", EventKind.CLICKED: "c", EventKind.UNSUBSCRIBED: "u"}
-
-Pair = tuple[int, EventKind]
+_KINDS = {
+    EventKind.SENT: "s",
+    EventKind.OPENED: "o",
+    EventKind.CLICKED: "c",
+    EventKind.UNSUBSCRIBED: "u",
+    EventKind.VIEWED: "v",
+}
+_SHARES = {Share.HUMAN: "", Share.PROXY: "p", Share.MACHINE: "m", Share.APPLE: "a"}
+_LETTERS = {(kind, share): letter + which for kind, letter in _KINDS.items() for share, which in _SHARES.items()}
 
 # One BITFIELD per page and 500 places, not one SETBIT per place: the append-only file then gets one command too.
 _BITS = """
@@ -65,14 +71,14 @@ end
 return answers
 """
 )
-# KEYS: pages of known bits. ARGV: their lifetime, then the places in each.
+# KEYS: pages of known bits. ARGV: their lifetime, the value of the bit, then the places in each.
 _REMEMBER = (
     _BITS
     + """
 for index, key in ipairs(KEYS) do
-  local places = ARGV[index + 1]
+  local places = ARGV[index + 2]
   for from = 1, #places, 2000 do
-    bits(key, places, from, 'SET', 1)
+    bits(key, places, from, 'SET', ARGV[2])
   end
   redis.call('EXPIRE', key, ARGV[1])
 end
@@ -91,14 +97,14 @@ class FirstHints:
         self._remember = cache.register_script(_REMEMBER)
         self._prefix = f"telltale:first:{store_id}:"
 
-    def claim(self, pairs: Sequence[Pair]) -> tuple[set[Pair], set[Pair]]:
+    def claim(self, places: Sequence[Place]) -> tuple[set[Place], set[Place]]:
         """One call to Redis per batch.
 
         Returns:
-            the pairs that have a first event for certain, and those that the caller should try to be first with:
+            the places that have a first event for certain, and those that the caller should try to be first with:
             all of them when Redis is away.
         """
-        pages = self._pages(pairs)
+        pages = self._pages(places)
         if not pages:
             return set(), set()
         keys = [name for key in pages for name in (key, key + ":claimed")]
@@ -109,39 +115,49 @@ class FirstHints:
             )
         except redis.RedisError as error:
             log_event(_log, WARNING, "hints_unavailable", error=type(error).__name__)
-            return set(), set(pairs)
-        known: set[Pair] = set()
-        free: set[Pair] = set()
+            return set(), set(places)
+        known: set[Place] = set()
+        free: set[Place] = set()
         for members, found in zip(pages.values(), answers, strict=True):
-            for pair, answer in zip(members, found, strict=True):
+            for place, answer in zip(members, found, strict=True):
                 if answer == _KNOWN:
-                    known.add(pair)
+                    known.add(place)
                 elif answer == _FREE:
-                    free.add(pair)
+                    free.add(place)
         return known, free
 
-    def remember(self, pairs: Iterable[Pair]) -> None:
-        """Note pairs whose first event MongoDB has acknowledged."""
-        pages = self._pages(pairs)
+    def remember(self, places: Iterable[Place]) -> None:
+        """Note places whose first event MongoDB has acknowledged."""
+        self._note(places, known=1)
+
+    def forget(self, places: Iterable[Place]) -> None:
+        """Take that back: a correction left these places without a first event."""
+        self._note(places, known=0)
+
+    def _note(self, places: Iterable[Place], *, known: int) -> None:
+        pages = self._pages(places)
         if not pages:
             return
+        packed = [_packed(page) for page in pages.values()]
         try:
-            self._remember(keys=list(pages), args=[_KNOWN_SECONDS, *(_packed(page) for page in pages.values())])
+            self._remember(keys=list(pages), args=[_KNOWN_SECONDS, known, *packed])
         except redis.RedisError as error:
             log_event(_log, WARNING, "hints_unavailable", error=type(error).__name__)
 
-    def _pages(self, pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
-        pages: dict[tuple[EventKind, int], list[Pair]] = {}
-        for pair in pairs:
-            page = (pair[1], pair[0] >> _PAGE_BITS)
+    def _pages(self, places: Iterable[Place]) -> dict[str, list[Place]]:
+        pages: dict[tuple[EventKind, Share, int], list[Place]] = {}
+        for place in places:
+            page = (place[1], place[2], place[0] >> _PAGE_BITS)
             members = pages.get(page)
             if members is None:
-                pages[page] = [pair]
+                pages[page] = [place]
             else:
-                members.append(pair)
-        return {f"{self._prefix}{_LETTERS[kind]}:{page}": members for (kind, page), members in pages.items()}
+                members.append(place)
+        return {
+            f"{self._prefix}{_LETTERS[kind, share]}:{page}": members for (kind, share, page), members in pages.items()
+        }
 
 
-def _packed(page: list[Pair]) -> bytes:
+def _packed(page: list[Place]) -> bytes:
     """The places of a page's bits, four bytes each: one argument, because a thousand cost more than the rest."""
-    return struct.pack(f">{len(page)}I", *[message & _PAGE_MASK for message, _ in page])
+    return struct.pack(f">{len(page)}I", *[message & _PAGE_MASK for message, _, _ in page])

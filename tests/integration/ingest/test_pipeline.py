@@ -46,7 +46,7 @@ def play(world: World) -> None:
             world.hit(f"/c/{world.code(5, message)}")
     world.hit(f"/u/{world.code(2, 3)}", "POST", body=b"List-Unsubscribe=One-Click")
     world.hit(f"/u/{world.code(2, 3)}", "POST", body=b"List-Unsubscribe=One-Click")
-    world.hit(f"/c/{world.code(4, 1)}", HTTP_USER_AGENT="python-requests/2.32.3")
+    world.hit(f"/c/{world.code(4, 1)}", HTTP_USER_AGENT="python-requests/2.32.3", REMOTE_ADDR="198.51.100.9")
     world.hit(f"/c/{world.code(4, 1)}", "HEAD")
 
 

@@ -1,0 +1,84 @@
+"""From a record to the signals kept of it: bits for what its headers say, where it came from, and what it hit."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+from app.ingest.sources import Sources
+from app.models import signals
+from app.models.record import Record
+
+_FACTS = {
+    "s": signals.HTTPS,
+    "h": 0,
+    "l": signals.ACCEPT_LANGUAGE,
+    "m": signals.FETCH_METADATA,
+    "e": 0,
+    "p": signals.PRIVACY,
+}
+_FROM_REASONS = {
+    "method_head": signals.NOT_GET,
+    "prefetch": signals.PREFETCH,
+    "destination_blocked": signals.BLOCKED,
+    "values_gone": signals.GONE,
+}
+
+
+class Networks(Protocol):
+    def of(self, address: str) -> int: ...
+
+
+class SignalReader:
+    """Reads the signals of hits. Stateless but for caches."""
+
+    def __init__(self, networks: Networks, sources: Sources) -> None:
+        self._networks = networks
+        self._sources = sources
+
+    def read(self, record: Record, message: int, *, trap: bool) -> int:
+        """Bits of `app.models.signals`."""
+        found = _facts(record.facts) if record.facts else 0
+        if record.method != "GET":
+            found |= signals.NOT_GET
+        if record.headers:
+            found |= _of_headers(record.headers)
+        if trap:
+            found |= signals.TRAP
+        if record.client:
+            address, network = self._sources.of(record.client, message)
+            found = signals.with_source(found | self._networks.of(record.client), address, network)
+        return found
+
+
+def is_prefetch(purpose: str) -> bool:
+    """Whether the value of a Sec-Purpose, Purpose, X-Purpose or X-Moz header speaks of a fetch ahead of a person."""
+    purpose = purpose.lower()
+    return "prefetch" in purpose or "prerender" in purpose or "preview" in purpose
+
+
+def from_reasons(reasons: tuple[str, ...]) -> int:
+    """What the reasons of an event say that was stored before signals were."""
+    found = 0
+    for reason in reasons:
+        found |= _FROM_REASONS.get(reason, 0)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _facts(letters: str) -> int:
+    found = signals.HEADERS_SEEN
+    for letter in letters:
+        found |= _FACTS.get(letter, 0)
+    return found
+
+
+def _of_headers(headers: dict[str, str]) -> int:
+    found = 0
+    if "purpose" in headers and is_prefetch(headers["purpose"]):
+        found |= signals.PREFETCH
+    if "blocked" in headers:
+        found |= signals.BLOCKED
+    if "gone" in headers:
+        found |= signals.GONE
+    return found
