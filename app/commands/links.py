@@ -113,6 +113,8 @@ def _table(report: LintReport) -> str:
     if report.segments is not None:
         before, after = report.segments.before, report.segments.after
         lines.append(f"{after.segments} segments ({before.segments} with the author's links), {after.encoding.value}")
+    if report.trap_link:
+        lines.append("A hidden link that only machines follow will be added (trap_link).")
     counts = report.counts
     lines.append(", ".join(f"{counts[action]} {action.value}" for action in Action))
     if report.left_out:

@@ -49,6 +49,7 @@ def rules_of(
         allow_list=bool(brand.destinations),
         protocol_relative=links.protocol_relative == "https",
         vml=links.vml,
+        trap=brand.bots.trap_link,
         utm=parameters_of(utm or links.utm, about),
         values=values,
     )

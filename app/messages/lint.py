@@ -18,7 +18,10 @@ from app.tracking.findings import Finding, Findings
 from app.tracking.link_reasons import CAUTIONS, EXPLANATIONS, Action
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html_or_keep
+from app.tracking.rewrite_mime import MimeTemplate
 from app.tracking.rewrite_text import plan_text
+from app.tracking.template import Template
+from app.tracking.trap import TRAP_SLOT
 from app.tracking.urls import TrackingUrls
 
 _URLS = TrackingUrls("https")
@@ -48,6 +51,8 @@ class LintReport:
     """About whole parts: part, line, column, code, detail."""
     left_out: int
     """Links for which there was no room in `links`."""
+    trap_link: bool = False
+    """Whether the html gets a hidden link that only machines follow."""
     segments: SmsPreview | None = None
     """SMS only."""
 
@@ -61,6 +66,7 @@ class LintReport:
             "links": [_link_json(link) for link in self.links],
             "warnings": list(self.warnings),
             "left_out": self.left_out,
+            "trap_link": self.trap_link,
             **({} if self.segments is None else {"segments": self.segments.as_json()}),
         }
 
@@ -84,23 +90,27 @@ def lint(brand: Brand, draft: LintDraft, urls: TrackingUrls = _URLS) -> LintRepo
     )
     table, findings = LinkTable(), Findings(everything=True)
     notes: list[Note] = []
+    content: MimeTemplate | Template | None = None
     segments = None
     if draft.mime is not None:
-        plan_message(draft.mime, table, rules, findings, notes, header_pixel=False, footer_pixel=False)
+        content = plan_message(draft.mime, table, rules, findings, notes, header_pixel=False, footer_pixel=False)
     if draft.html is not None:
-        plan_html_or_keep(draft.html, table, rules, findings, header_pixel=False, footer_pixel=False)
+        content = plan_html_or_keep(draft.html, table, rules, findings, header_pixel=False, footer_pixel=False)
     if draft.text is not None:
         template = plan_text(draft.text, table, rules, findings)
         if draft.channel is Channel.SMS:
             segments = preview_of(draft.text, template, brand.sms_host, urls)
-    return report_of(findings, notes, segments)
+    has_trap = content is not None and TRAP_SLOT in content.slots
+    return report_of(findings, notes, segments, trap_link=has_trap)
 
 
-def report_of(findings: Findings, notes: list[Note], segments: SmsPreview | None = None) -> LintReport:
+def report_of(
+    findings: Findings, notes: list[Note], segments: SmsPreview | None = None, *, trap_link: bool = False
+) -> LintReport:
     """The report of findings that were collected with `everything`."""
     parts = {part: place for place, part in enumerate(dict.fromkeys(link.part for link in findings.links))}
     links = sorted(findings.links, key=lambda link: (parts[link.part], link.line, link.column))
-    return LintReport(tuple(links), (*notes, *findings.part_warnings()), findings.left_out, segments)
+    return LintReport(tuple(links), (*notes, *findings.part_warnings()), findings.left_out, trap_link, segments)
 
 
 def _link_json(link: Finding) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def set_aside(draft: Draft, links: Sequence[Link]) -> tuple[tuple[Link, ...], di
         else:
             name = _free_name(f"_link_{index + FIRST_LINK_SLOT}", taken)
             values[name] = fill(given.destination, addressee.values) if given.personal else given.destination
-            kept.append(Link(f"{{{{{name}}}}}", label, personal=True, fallback=left))
+            place = f"{{{{{name}}}}}"
+            kept.append(replace(given, destination=place, label=label, personal=True, fallback=left))
     return tuple(kept), values
 
 

@@ -27,6 +27,7 @@ from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_mime import MimeTemplate
 from app.tracking.rewrite_text import plan_text
 from app.tracking.template import Splice, Template, assemble, refuse_lone_surrogates
+from app.tracking.trap import TRAP_SLOT
 from app.tracking.urls import TrackingUrls
 
 MAX_CODES = 100_000
@@ -63,6 +64,10 @@ class Plan:
         return FIRST_LINK_SLOT + len(self.links)
 
     @property
+    def has_trap(self) -> bool:
+        return bool(self.links) and self.links[-1].trap
+
+    @property
     def size(self) -> int:
         """How many numbers it needs."""
         return len(self.draft.addressees) * self.stride
@@ -75,12 +80,13 @@ class Plan:
             used.add(int(self.pixel))
         for template in (self.html, self.text, self.mime):
             used |= template.slots if template else frozenset()
-        return tuple(sorted(used))
+        return tuple(sorted(used - {TRAP_SLOT}))  # that is the last link's, which is among them
 
     @property
     def told_urls(self) -> tuple[str, ...]:
-        """Where the links lead as the caller is told it: with what `own_address` took out, which the caller sent."""
-        return tuple(self.values.get(link.destination[2:-2], link.shown) for link in self.links)
+        """Where the author's links lead as the caller is told it: with what `own_address` took out, which the caller
+        sent. Without the trap, which comes after them."""
+        return tuple(self.values.get(link.destination[2:-2], link.shown) for link in self.links if not link.trap)
 
     def fingerprint(self, urls: TrackingUrls) -> bytes:
         """Everything the answer follows from besides the request itself: equal bytes, equal answer."""
@@ -112,6 +118,11 @@ class _Work:
     text: Template | None = None
     mime: MimeTemplate | None = None
 
+    @property
+    def has_trap(self) -> bool:
+        content = self.html or self.mime
+        return content is not None and TRAP_SLOT in content.slots
+
 
 def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
     """Find every fault of a request.
@@ -124,6 +135,8 @@ def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
             back.
     """
     work = _begin(brand, draft)
+    if not with_content:
+        work.rules = replace(work.rules, trap=False)  # the caller rewrites, and has no place for it
     header, footer = _pixels(brand, draft, opens=work.opens)
     table, rules, findings = work.table, work.rules, work.findings
     if draft.mime is not None:
@@ -134,6 +147,8 @@ def plan(brand: Brand, draft: Draft, *, with_content: bool) -> Plan:
         work.html = plan_html_or_keep(draft.html, table, rules, findings, header_pixel=header, footer_pixel=footer)
     if draft.text is not None:
         work.text = plan_text(draft.text, table, rules, findings)
+    if work.has_trap:
+        table.add_trap()
     return _finish(work, header=header, footer=footer, with_content=with_content)
 
 

@@ -19,6 +19,7 @@ from app.models.block import FIRST_LINK_SLOT, Block, Channel, Slot
 from app.models.message import Message
 from app.tracking.codes import Codes
 from app.tracking.list_unsubscribe import list_unsubscribe_headers
+from app.tracking.trap import TRAP_SLOT
 from app.tracking.urls import TrackingUrls
 
 
@@ -112,6 +113,8 @@ def render(planned: Plan, start: int, *, codes: Codes, urls: TrackingUrls, with_
     registered: list[Registered] = []
     for message_id, addressee in zip(codes.message_ids(firsts), planned.draft.addressees, strict=True):
         url_of = {slot: to_url(host, next(texts)) for slot, to_url in zip(slots, write, strict=True)}
+        if planned.has_trap:
+            url_of[TRAP_SLOT] = url_of[stride - 1]
         links = [(url, url_of[slot]) for slot, url in told]
         registered.append(_one(planned, message_id, addressee, url_of, links, with_content=with_content))
     return registered

@@ -146,5 +146,5 @@ class Blocks:
 
 def _stored(link: Link) -> list[Any]:
     """Without what most links have not."""
-    fields = [link.destination, link.label, link.personal, link.fallback]
-    return fields if link.personal else fields[:2]
+    fields = [link.destination, link.label, link.personal, link.fallback, link.trap]
+    return fields if link.trap else fields[: 4 if link.personal else 2]

@@ -86,6 +86,8 @@ class LinkRules:
     protocol_relative: bool = False
     """`//host/path` is tracked as https instead of being left alone."""
     vml: bool = False
+    trap: bool = False
+    """Whether html gets a hidden link that only machines follow (`app.tracking.trap`)."""
     utm: utm.UtmParameters | None = None
     values: frozenset[str] = frozenset()
     """The names that every recipient of the request has a value for."""

@@ -8,6 +8,7 @@ from app.models.block import FIRST_LINK_SLOT, Link
 MAX_LINKS = 500
 LABEL_LENGTH = 80
 """Characters of a link's text that reports show."""
+TRAP_LABEL = "trap"
 
 
 class LinkTable:
@@ -50,6 +51,12 @@ class LinkTable:
         """
         slot = self._first.get(destination)
         return self.add(destination, "", personal=personal) if slot is None else slot
+
+    def add_trap(self) -> None:
+        """The last link of all, once there is one that is not personal: a person who gets there nevertheless ends
+        where the first such link leads. It takes no author's link away, so no limit counts it."""
+        target = next(link.destination for link in self._links if not link.personal)
+        self._links.append(Link(target, TRAP_LABEL, trap=True))
 
     def knows(self, destination: str) -> bool:
         """Whether there is a link with this destination."""

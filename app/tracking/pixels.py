@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from app.models.block import Slot
 from app.tracking.html_scan import DOCTYPE, RAW_TEXT, Token, attributes, decode_attribute
 from app.tracking.template import Splice
+from app.tracking.urls import lies_under
 
 _BEFORE = '<img src="'
 # Measured in Chromium on 31 letters: no box, line, scroll height or screenshot differs. Out of the flow and pinned, or
@@ -21,7 +20,6 @@ _AFTER = (
     'padding:0!important">'
 )
 _PATH = "/o/"
-_SOURCE = re.compile(r"https?://([^/?#:]+)(?::[0-9]*)?/o/", re.IGNORECASE)
 # Start and end tags after which a document is still before its first visible content.
 _HEAD_TAGS = frozenset(
     f"{slash}{name}"
@@ -53,6 +51,11 @@ class Pixels:
         """Where the pixel of the header would go now."""
         return self._header
 
+    @property
+    def footer(self) -> int:
+        """Where the pixel of the footer goes, once every token was seen."""
+        return len(self._html) if self._footer is None else self._footer
+
     def see(self, token: Token, previous_end: int) -> None:
         name = token.name
         if name == "img":
@@ -74,14 +77,12 @@ class Pixels:
         """The pixels, once every token was seen."""
         if self._there:
             return []
-        end = len(self._html) if self._footer is None else self._footer
-        wanted = [(header, self._header, Slot.PIXEL_HEADER), (footer, end, Slot.PIXEL_FOOTER)]
+        wanted = [(header, self._header, Slot.PIXEL_HEADER), (footer, self.footer, Slot.PIXEL_FOOTER)]
         return [Splice(at, at, (_BEFORE, int(slot), _AFTER)) for want, at, slot in wanted if want]
 
     def _is_ours(self, tag: Token) -> bool:
         source = next((a.value for a in attributes(self._html, tag) if a.name == "src"), "")
-        found = _SOURCE.match(decode_attribute(source).strip())
-        return found is not None and found[1].lower().removesuffix(".") in self._own_hosts
+        return lies_under(decode_attribute(source), _PATH, self._own_hosts)
 
     def _advance(self, token: Token, previous_end: int) -> None:
         """Comments neither end the head nor move the pixel: one may open a region that only some clients show."""

@@ -1,8 +1,8 @@
 """HTML rewriting: reads a document once and splices slots in. `html_scan` reads, `html_links` and `pixels` find the
 places, `link_rules` decides, `template` renders.
 
-Only the values of tracked `href` attributes, `data-track="off"` and `{{unsubscribe_url}}` are touched, pixels are
-added; every other character of the document stays as it is.
+Only the values of tracked `href` attributes, `data-track="off"` and `{{unsubscribe_url}}` are touched, pixels and the
+trap are added; every other character of the document stays as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from app.tracking.link_table import LinkTable
 from app.tracking.pixels import Pixels
 from app.tracking.placeholders import unsubscribe_splices
 from app.tracking.template import Template, assemble, refuse_lone_surrogates
+from app.tracking.trap import Trap
 
 # `<html ⚡4email>`: AMP for Email, "Required markup"; the plain ones are AMP pages. U+FE0F asks for a coloured flash.
 _AMP = frozenset({"⚡4email", "amp4email", "⚡", "amp"})
@@ -36,7 +37,8 @@ def plan_html(
     Tracked: `<a href>` and `<area href>` as `link_rules.decide` says, outside comments, CDATA and raw text; VML shapes
     in Outlook's conditional comments when the rules say so. The placeholder `{{unsubscribe_url}}` is filled wherever it
     stands, in comments too (Outlook's own copy). An AMP document stays as it is. Refused links are left alone here:
-    look at `findings.refused`.
+    look at `findings.refused`. A document with a link that leads everybody to one place gets a trap when the rules say
+    so: its slot is `TRAP_SLOT`, and the caller adds its link to the table once everything is planned.
 
     Args:
         table: takes the links, one per anchor.
@@ -86,7 +88,9 @@ def plan_html_or_keep(
 def _plan(
     html: str, table: LinkTable, rules: LinkRules, findings: Findings, *, header_pixel: bool, footer_pixel: bool
 ) -> Template:
+    known = len(table.links)
     pixels = Pixels(html, rules.own_hosts)
+    trap = Trap(html, rules.own_hosts) if rules.trap else None
     links = HtmlLinks(html, table, rules, findings)
     previous_end = pixels.header
     for token in tokens(html):
@@ -95,9 +99,13 @@ def _plan(
             return Template((html,), escape=True)
         pixels.see(token, previous_end)
         links.see(token, previous_end)
+        if trap is not None:
+            trap.see(token)
         previous_end = token.end
     links.finish(len(html), previous_end)
-    splices = pixels.splices(header=header_pixel, footer=footer_pixel)
+    has_target = any(not link.personal for link in table.links[known:])
+    splices = trap.splices(pixels.footer) if trap is not None and has_target else []
+    splices += pixels.splices(header=header_pixel, footer=footer_pixel)
     splices += links.splices
     splices += unsubscribe_splices(html)
     return assemble(html, splices, escape=True)

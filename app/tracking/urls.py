@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from app.lib.http_url import read_destination
+
+_WITH_PATH = re.compile(r"(?i:https?)://([^/?#:]+)(?::[0-9]*)?(/[a-z]/)")
 
 
 class TrackingUrls:
@@ -26,6 +30,17 @@ class TrackingUrls:
 
     def unsubscribe(self, host: str, code: str) -> str:
         return f"{self._base(host)}/u/{code}"
+
+
+def lies_under(url: str, path: str, hosts: frozenset[str]) -> bool:
+    """Whether a URL is one of ours, as it stands in a content that was rewritten before.
+
+    Args:
+        path: `/o/`, `/c/` or `/u/`.
+        hosts: a brand's tracking hosts; the port may be any.
+    """
+    found = _WITH_PATH.match(url.strip())
+    return found is not None and found[2] == path and found[1].lower().removesuffix(".") in hosts
 
 
 def location(destination: str) -> str | None:

@@ -75,6 +75,9 @@ class LintAnswer(Answer):
     links: list[LintedLink] = Field(description="The first 1,000, by part, in the order of the content.")
     warnings: list[PartWarning] = Field(description="About whole parts.")
     left_out: int = Field(description="How many links there were besides.")
+    trap_link: bool = Field(
+        description="Whether the html gets a hidden link that only machines follow, because the brand asks for it."
+    )
     segments: Segments | None = Field(default=None, description="SMS only. At most: reckoned with the longest codes.")
 
 

@@ -100,12 +100,18 @@ def test_without_redis_mongodb_answers(settings: Settings, database: Database[di
     redis.close()
 
 
-def test_what_is_tracked_and_what_is_personal_comes_back(
+def test_what_is_tracked_personal_or_a_trap_comes_back(
     settings: Settings, caches: tuple[BlockCache, BlockCache], database: Database[dict[str, Any]]
 ) -> None:
-    links = (Link("https://shop.alder.example/{{ id }}", "Shop", personal=True), Link("https://shop.alder.example/"))
+    shop = "https://shop.alder.example/"
+    links = (
+        Link(shop + "{{ id }}", "Shop", personal=True),
+        Link(shop),
+        Link(shop, "trap", trap=True),
+        Link("{{ x }}", "trap", personal=True, fallback=shop, trap=True),
+    )
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    block = Block(3000, 2, 6, "alder", Channel.SMS, links, at, "c", "l", "j", track_opens=False, track_clicks=False)
+    block = Block(3000, 2, 8, "alder", Channel.SMS, links, at, "c", "l", "j", track_opens=False, track_clicks=False)
     Blocks(database, Keyring(settings.master_keys, BrandKeys(database))).insert(block)
     for cache in caches:  # from MongoDB, then from Redis
         assert cache.find(3001) == block

@@ -95,8 +95,12 @@ class Process:
 
 
 def _block(first: int, brand_id: str) -> Block:
-    links = (Link("https://shop.alder.example/?a=1"), Link("https://shop.alder.example/{{ page }}", "Shop", True))
-    return Block(first, 1, 6, brand_id, Channel.EMAIL, links, NOW)
+    links = (
+        Link("https://shop.alder.example/?a=1"),
+        Link("https://shop.alder.example/{{ page }}", "Shop", True),
+        Link("https://shop.alder.example/?a=1", "trap", trap=True),
+    )
+    return Block(first, 1, 7, brand_id, Channel.EMAIL, links, NOW)
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_the_json_is_the_answer_of_the_api() -> None:
         ],
         "warnings": [],
         "left_out": 0,
+        "trap_link": False,
     }
 
 
@@ -147,3 +148,14 @@ def test_without_a_brand_every_public_domain_is_allowed() -> None:
     Path("letter.html").write_text('<a href="https://birch.example/">B</a>')
     result = CliRunner().invoke(group, ["lint", "letter.html"])
     assert (result.exit_code, result.output.splitlines()[-1]) == (0, "1 tracked, 0 left, 0 refused")
+
+
+def test_a_trap_that_will_be_added_is_said() -> None:
+    brands = Path("brands.yaml")
+    brands.write_text(BRANDS.replace("    links:", "    bots: {trap_link: true}\n    links:"))
+    says = "A hidden link that only machines follow will be added (trap_link)."
+    tracked = '<a href="https://alder.example/">x</a>'
+    assert says in lint(tracked).output.splitlines()
+    assert json.loads(lint(tracked, "--json").output)["trap_link"] is True
+    assert says not in lint('<a href="/local">x</a>').output
+    assert says not in lint("https://alder.example/", "--text").output

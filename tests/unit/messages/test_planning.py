@@ -12,6 +12,7 @@ from app.errors import InvalidRequest, TooLarge
 from app.messages.draft import Addressee, Draft
 from app.messages.planning import Plan, plan, plan_link
 from app.models.block import FIRST_LINK_SLOT, Channel, Slot
+from app.models.bot_policy import BotPolicy
 from app.models.message import Recipient
 from app.tracking.urls import TrackingUrls
 
@@ -67,6 +68,56 @@ def test_html_that_has_a_pixel_already_gets_no_url_for_another() -> None:
     assert Slot.PIXEL_FOOTER not in found.slots
 
 
+TRAPPING = replace(BRAND, bots=BotPolicy(trap_link=True))
+
+
+def test_the_trap_is_the_last_link_behind_those_of_the_text() -> None:
+    found = planned(email(text="See https://alder.example/b"), TRAPPING)
+    assert [(link.destination[-2:], link.trap) for link in found.links] == [
+        ("/a", False),
+        ("/a", False),
+        ("/b", False),
+        ("/a", True),
+    ]
+    assert found.has_trap
+    assert found.stride == FIRST_LINK_SLOT + 4
+    assert found.slots == (Slot.PIXEL_FOOTER, Slot.UNSUBSCRIBE, 4, 5, 6, 7)
+    assert found.told_urls == tuple(f"https://alder.example/{path}" for path in "aab")
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        email(html=None),
+        email(track_clicks=False),
+        email(html='<a href="mailto:a@alder.example">x</a>'),
+        email(html='<a data-track="off" href="https://alder.example/">x</a>', text=None),
+        email(html='<a href="https://alder.example/{{ id }}">x</a>', addressees=people(id="1")),
+        sms("https://alder.example/"),
+    ],
+)
+def test_content_without_a_tracked_link_in_html_gets_no_trap(draft: Draft) -> None:
+    found = planned(draft, TRAPPING)
+    assert not found.has_trap
+    assert not any(link.trap for link in found.links)
+
+
+def test_who_rewrites_the_content_gets_no_trap() -> None:
+    assert not plan(TRAPPING, email(), with_content=False).has_trap
+
+
+def test_a_single_link_gets_no_trap() -> None:
+    assert not plan_link(TRAPPING, sms("{{ link }}"), "https://alder.example/").has_trap
+
+
+def test_a_trap_whose_destination_names_the_person_leaves_the_block_too() -> None:
+    found = planned(email(html='<a href="https://alder.example/?e=u0@mail.example">x</a>', text=None), TRAPPING)
+    assert "mail.example" not in repr(found.links)
+    assert found.links[-1].trap
+    assert found.values[found.links[-1].destination[2:-2]] == "https://alder.example/?e=u0@mail.example"
+    assert found.told_urls == ("https://alder.example/?e=u0@mail.example",)
+
+
 def test_equal_requests_have_equal_fingerprints_and_other_settings_have_others() -> None:
     first = planned(email()).fingerprint(URLS)
     assert planned(email()).fingerprint(URLS) == first
@@ -74,7 +125,7 @@ def test_equal_requests_have_equal_fingerprints_and_other_settings_have_others()
     mailto = replace(BRAND, unsubscribe=Unsubscribe(mailto="leave@alder.example"))
     utm = replace(BRAND, links=LinkPolicy(utm=Utm((("utm_source", "x"),))))
     pixel = replace(BRAND, header_pixel=True)
-    for brand in (hosts, mailto, utm, pixel):
+    for brand in (hosts, mailto, utm, pixel, TRAPPING):
         assert planned(email(), brand).fingerprint(URLS) != first
     assert planned(email()).fingerprint(TrackingUrls("http")) != first
 

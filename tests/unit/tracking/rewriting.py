@@ -11,15 +11,18 @@ from app.tracking.link_rules import LinkRules
 from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html, plan_html_or_keep
 from app.tracking.rewrite_text import plan_text
+from app.tracking.trap import TRAP_SLOT
 
 HOST = "t.example"
 RULES: dict[str, Any] = {"own_hosts": frozenset({HOST})}
 
 
 class UrlOfSlot(dict[int, str]):
-    """Slot n leads to https://t.example/n, the pixels to /o/n, as ours do."""
+    """Slot n leads to https://t.example/n, the pixels to /o/n and the trap to /c/trap, as ours do."""
 
     def __missing__(self, slot: int) -> str:
+        if slot == TRAP_SLOT:
+            return f"https://{HOST}/c/trap"
         return f"https://{HOST}/o/{slot}.gif" if slot < 2 else f"https://{HOST}/{slot}"
 
 

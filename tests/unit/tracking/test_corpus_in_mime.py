@@ -22,7 +22,7 @@ _TEXT = b"Dear reader, this is for those who do not read HTML.\r\n"
 
 
 def _planned(html: str) -> Template:
-    rules = LinkRules(own_hosts=frozenset({HOST}))
+    rules = LinkRules(own_hosts=frozenset({HOST}), trap=True)
     return plan_html(html, LinkTable(), rules, Findings(), header_pixel=True, footer_pixel=True)
 
 

@@ -144,6 +144,19 @@ def test_pixels_add_and_change_nothing_else(soup: str) -> None:
     assert re.sub(pixel, "", with_pixels.render(urls)) == plain.render(urls)
 
 
+@given(MARKUP | st.lists(PIECES, max_size=12).map(lambda pieces: "".join(piece.source for piece in pieces)))
+def test_the_trap_adds_one_element_and_changes_nothing_else(soup: str) -> None:
+    try:
+        plain, table = plan(soup)
+    except UnparsableHtml:
+        return
+    with_trap = plan_html(soup, LinkTable(), LinkRules(trap=True), Findings(), header_pixel=False, footer_pixel=False)
+    urls = [f"https://t.example/{slot}" for slot in range(100)]
+    trap = r'<a href="https://t.example/99" aria-hidden="true" tabindex="-1" style="[^"]*"></a>'
+    assert len(re.findall(trap, with_trap.render(urls))) <= bool(table.links)
+    assert re.sub(trap, "", with_trap.render(urls)) == plain.render(urls)
+
+
 WORDS = st.sampled_from(
     ["See", "(", ")", "[", "]", "<", ">", ".", ",", "!", "'", '"', " ", "\n", "\u00a0", "a.b", "é", "。", "*"]
 )
@@ -228,14 +241,14 @@ def test_every_link_lands_where_another_reader_says_its_author_wanted(pieces: li
     assert Reader(template.render(urls)).found == list(urls.values())
 
 
-OWN = LinkRules(own_hosts=frozenset({"t.example"}), vml=True, protocol_relative=True)
+OWN = LinkRules(own_hosts=frozenset({"t.example"}), vml=True, protocol_relative=True, trap=True)
 
 
 def own(html: str) -> tuple[str, LinkTable]:
     table = LinkTable()
     template = plan_html(html, table, OWN, Findings(), header_pixel=True, footer_pixel=True)
     kind = {0: "o", 1: "o", 2: "u"}
-    return template.render({slot: f"https://t.example/{kind.get(slot, 'c')}/{slot}" for slot in range(600)}), table
+    return template.render({slot: f"https://t.example/{kind.get(slot, 'c')}/{slot}" for slot in range(-1, 600)}), table
 
 
 @given(MARKUP | st.lists(PIECES, max_size=12).map(lambda pieces: "".join(piece.source for piece in pieces)))
