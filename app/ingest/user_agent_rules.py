@@ -58,6 +58,8 @@ MAIL_CLIENT = Rule(
         r"\bmicrosoft outlook\b|\bms-office\b|\bmacoutlook/|\boutlook-(ios|android|express)\b",
         # Apple Mail is WebKit that names no browser.
         r"^mozilla/5\.0 \((macintosh|ip(hone|ad|od))[^()]*\) applewebkit/[0-9.]+ \(khtml, like gecko\)( mobile/\w+)?$",
+        # Mail apps on Android that fetch images themselves, through the system.
+        r"^dalvik/[0-9.]+ \(linux; u; android [^()]*(\([^()]*\)[^()]*)?\)$",
         # Gecko or Chromium with a mail program's name.
         r"^mozilla/\d.* (thunderbird|icedove|betterbird|lightning|postbox|spicebird|eudora|foxmail|mailbird)/",
         r"^mozilla/\d.* (mailspring|emclient|superhuman|mailmate|mailmaster\w*|mailapp|(yahoo|naver)mail\w*)/",
@@ -111,8 +113,8 @@ SELF_NAMED = Rule(
         # Libraries and command-line programs.
         r"^(python|curl|wget|java|jakarta|go|okhttp|ruby|perl|php|node|axios|libwww|lwp|aws|apache|aiohttp)\b",
         r"http-?client|http_request|libcurl|httpx/|urllib|node-fetch|\baxios/|guzzle|postman|insomnia|faraday",
-        # Nobody's browser writes markup.
-        r"[<>]|&[lg]t;",
+        # Nobody's browser writes markup or code.
+        r"[<>]|&[lg]t;|\$\{|'\+|\(select\b|\bload_file\b",
     ),
 )
 
@@ -132,7 +134,7 @@ TASK_NAMED = Rule(
     (
         # What machines do.
         r"monitor|synthetic|uptime|pingdom|\bptst[ /]|webpagetest|checker|validator|inspect(or|ion)|harvest|downloader",
-        r"\b(archiver|indexer|extractor|analy[sz]er|aggregator|resolver|transcoder|verification|research|subscribers?)\b",
+        r"\b(archiver|indexer|extractor|analy[sz]er|aggregator|resolver|transcoder|verification|research|measurement|subscribers?)\b",
         r"screenshot|snapshot|\bthumbnail|web-?capture|\bfeed|\brss\b|[a-z]agent(/|[);]|$)|\bagent[);]|(^|[^a-z])scan[^a-z]",
         r"search ?engine|\bseo\b|backlink|\brecon\b|exploit|httrack|nutch|heritrix|\bjava(fx)?/\d|jsdom|cypress/",
         r"\bgoogle-[a-z]|-google\b|\bgoogleother",
@@ -143,9 +145,9 @@ TASK_NAMED = Rule(
         r"\b(new ?relic|splunk|neustar|site24x7|statuscake|uptrends|checkly|rigor)\b",
         # Whom to ask about them: an address, a mailbox, a host name that is not a program's name.
         r"\[?\bip:|\bappid\b|[\w.-]@[a-z][\w-]*\.[a-z]|\[at\]",
-        r"[a-z0-9-]{2,}\.(com|org|de|ru|info|io|co\.uk)([^\w./]|/[^\d]|$)",
+        r"[a-z0-9-]{2,}\.(com|org|edu|gov|info|biz|io|eu|de|ru)([^\w./]|/[^\d]|$)",
         # Something of their own inside what every browser writes alike.
-        r"khtml, like gecko[;,] ?([^s ]|s[^a])|khtml, like gecko; s|khtml%2c|\) \(compatible;|chrome/w\.x",
+        r"khtml, like gecko[;,] ?([^s ]|s[^a])|khtml, like gecko; s|\) \(compatible;|chrome/w\.x",
     ),
 )
 
@@ -162,7 +164,7 @@ BROWSER = Rule(
         r"^mozilla/\d\.\d+ ?\(compatible; [^()]*\b(symbian|brew|nokia|cellphone|windows (ce|phone)|amiga\w*|beos|os/2)",
         # Browsers that never said Mozilla, or say it later.
         r"^opera[ /]\d|^(lynx|e?links|w3m|dillo|amigavoyager|ibrowse)[ /(]|^ucweb/?\d|uc ?browser/?\d",
-        r"^\w*browser/\d[\d.]* .*(mozilla/\d|chrome/\d|firefox/\d)|^[a-z]+/[\d.]+ \(android[^()]*\) gecko/",
+        r"^\w*browser/\d.*(mozilla/\d|chrome/\d|firefox/\d)|^[a-z]+/[\d.]+ \(android[^()]*\) gecko/",
         # Phones before web engines: a Java profile, a browser of that time, or the maker and model in front.
         r"profile/midp|configuration/cldc|\bup\.(browser|link)/|\bhbbtv/\d|\bbrowser/[a-z]|\bwap browser",
         r"\b(obigo|teleca|netfront|openwave|polaris|jasmine|dolfin|semc-?browser)",

@@ -19,8 +19,10 @@ USER_AGENT_CHARS = 1024
 """A user agent is cut to this before anything else, so that neither the matchers nor the cache hold more."""
 
 _PLACEHOLDERS = frozenset(
-    ("", "null", "nil", "none", "nan", "undefined", "unknown", "empty", "n/a", "na", "default", "mozilla", "false", "0")
-    + ("user-agent", "user agent", "useragent")
+    (
+        *("", "null", "nil", "none", "nan", "undefined", "unknown", "empty", "n/a", "na", "default", "false", "0"),
+        *("mozilla", "user-agent", "user agent", "useragent"),
+    )
 )
 """What programs send for "no user agent", without the brackets, quotes and dashes around it."""
 
