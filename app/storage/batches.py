@@ -25,6 +25,7 @@ from app.storage.count_query import EVERYTHING, LETTERS, CountQuery, key_of_iden
 
 _KEPT = timedelta(days=14)
 _COMPACT_SECONDS = 20.0
+_READ_SECONDS = 20.0
 
 
 class Batches:
@@ -102,10 +103,20 @@ class Batches:
             return 0
         return len(ids)
 
-    def figures(self, brand_id: str, query: CountQuery = EVERYTHING) -> Counter[CountKey]:
-        """What is counted for a brand: rollups and markers of one moment, so nothing is seen twice."""
+    def figures(
+        self, brand_id: str, query: CountQuery = EVERYTHING, *, seconds: float = _READ_SECONDS
+    ) -> Counter[CountKey]:
+        """What is counted for a brand: rollups and markers of one moment, so nothing is seen twice.
+
+        Raises:
+            StoreUnavailable: also when it takes longer than `seconds`.
+        """
         totals: Counter[CountKey] = Counter()
-        with translated(), self._database.client.start_session(snapshot=True) as session:
+        with (
+            translated(),
+            pymongo.timeout(seconds),
+            self._database.client.start_session(snapshot=True) as session,
+        ):
             for counts, pipeline in (
                 (self._rollups, query.rollups(brand_id)),
                 (self._batches, query.markers(brand_id)),
@@ -113,6 +124,13 @@ class Batches:
                 for row in counts.aggregate(pipeline, session=session):
                     totals[key_of_identity(row["_id"])] += row["number"]
         return totals
+
+    def campaigns(self, brand_id: str, query: CountQuery, *, most: int, seconds: float = _READ_SECONDS) -> list[str]:
+        """The first campaigns by id that anything is counted for; empty text stands for none."""
+        with translated(), pymongo.timeout(seconds):
+            found = {row["_id"] for row in self._rollups.aggregate(query.campaigns_in_rollups(brand_id, most))}
+            found |= {row["_id"] for row in self._batches.aggregate(query.campaigns_in_markers(brand_id, most))}
+        return sorted(found)[:most]
 
     def waiting(self) -> tuple[int, datetime | None]:
         """How many markers are not compacted, and since when the oldest waits."""

@@ -85,3 +85,16 @@ def test_only_what_is_asked_for_is_added_up(batches: Batches, compacted: bool) -
     assert whole == Counter(
         {key._replace(day="", campaign_id=""): number for key, number in {OPEN: 5, OTHERS[2]: 2, OTHERS[3]: 2}.items()}
     )
+
+
+def test_campaigns_are_listed_by_id_wherever_they_are_counted(batches: Batches) -> None:
+    for name in ("d", "b", ""):
+        mark(batches, f"compacted {name}", {OPEN._replace(campaign_id=name): 1})
+    batches.compact()
+    for name in ("c", "b", "e"):
+        mark(batches, f"waiting {name}", {OPEN._replace(campaign_id=name): 1})
+    mark(batches, "other", {OPEN._replace(campaign_id="a", brand_id="other"): 1})
+    assert batches.campaigns("acme", CountQuery(), most=9) == ["", "b", "c", "d", "e"]
+    assert batches.campaigns("acme", CountQuery(), most=2) == ["", "b"]
+    assert batches.campaigns("acme", CountQuery(after_campaign="b"), most=2) == ["c", "d"]
+    assert batches.campaigns("acme", CountQuery(last_day=date(2026, 1, 1)), most=9) == []
