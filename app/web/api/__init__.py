@@ -8,7 +8,7 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 
 from app.web import docs_page, openapi, problems
-from app.web.api import endpoints, events, links, lint, messages, recipients, replies, tokens
+from app.web.api import endpoints, events, explain, links, lint, messages, recipients, replies, tokens
 from app.web.api.dispatch import view
 from app.web.auth import Authenticator
 
@@ -19,6 +19,7 @@ PREFIX = "/v1"
 DOCUMENT_PATH = f"{PREFIX}/openapi.json"
 OPERATIONS = (
     *messages.OPERATIONS,
+    *explain.OPERATIONS,
     *lint.OPERATIONS,
     *links.OPERATIONS,
     *tokens.OPERATIONS,

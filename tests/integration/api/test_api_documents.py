@@ -46,7 +46,7 @@ def test_every_route_under_v1_is_in_the_document_and_the_other_way_round(
     }
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert routes == described
-    assert len(routes) == 14
+    assert len(routes) == 15
 
 
 def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
@@ -69,6 +69,7 @@ def test_answers_are_what_the_document_says(document: dict[str, Any], call: Call
         ("/v1/messages/{message_id}/events", call("POST", f"{one}/events", {"type": "sent"})),
         ("/v1/messages/{message_id}", call("GET", one)),
         ("/v1/messages/{message_id}", call("GET", "/v1/messages/msg_unknown")),
+        ("/v1/messages/{message_id}/explain", call("GET", f"{one}/explain")),
         ("/v1/events", call("GET", "/v1/events")),
         ("/v1/events", call("GET", "/v1/events?limit=0")),
         ("/v1/endpoints", call("POST", "/v1/endpoints", {"url": "https://hooks.alder.example/in"})),

@@ -113,7 +113,7 @@ def test_a_message_shows_its_state_timeline_and_recipient(call: Call, services: 
     message_id = registered(call)
     empty = call("GET", f"/v1/messages/{message_id}").get_json()
     assert (empty["state"], empty["events"]) == ("registered", [])
-    machine = Judgement(Verdict.MACHINE, False, ("known_machine",))
+    machine = Judgement(Verdict.MACHINE, False, ("ua_bare",))
     store(services, message_id, EventKind.CLICKED, judgement=machine, rank=AGAIN)
     assert call("GET", f"/v1/messages/{message_id}").get_json()["state"] == "registered"
     call("POST", f"/v1/messages/{message_id}/events", {"type": "sent", "at": "2026-01-01T00:00:00Z"})
@@ -129,7 +129,7 @@ def test_a_message_shows_its_state_timeline_and_recipient(call: Call, services: 
     by_verdict = {(event["type"], event["verdict"]): event for event in shown["events"]}
     clicked = by_verdict["message.clicked", "human"]
     assert (clicked["link_id"], clicked["url"]) == ("lnk_1", "https://alder.example/sale")
-    assert by_verdict["message.clicked", "machine"]["reasons"] == ["known_machine"]
+    assert by_verdict["message.clicked", "machine"]["reasons"] == ["ua_bare"]
     assert by_verdict["message.opened", "human"]["position"] == "footer"
 
 
