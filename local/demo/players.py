@@ -44,6 +44,7 @@ PREFETCHES = (
     {"X-Moz": "prefetch"},
 )
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_BURST_LINKS = 3
 _PIXEL = Answer(200, PIXEL)
 _NOT_FOUND = Answer(404, PAGE)
 
@@ -84,9 +85,9 @@ def open_through_proxy(rng: Random, message: Message, other_host: str) -> list[H
 
 
 def read_and_click(rng: Random, message: Message, other_host: str) -> list[Hit]:
-    """Opens (email), then different links, one of them again."""
+    """Opens (email), then one or two links, one of them again: three different ones at once are a scanner's."""
     agent = rng.choice(PEOPLE)
-    chosen = rng.sample(message.links, rng.randint(1, len(message.links)))
+    chosen = rng.sample(message.links, rng.randint(1, min(2, len(message.links))))
     hits = [_open(message, position, agent) for position in message.pixels]
     hits += [_click(message, link, agent) for link in chosen]
     # A platform that adds its own parameter to a shared link must not change where it leads.
@@ -114,6 +115,16 @@ def scan(rng: Random, message: Message, other_host: str) -> list[Hit]:
     hits += [_click(message, link, agent, MACHINE, what="click by a machine") for link in message.links]
     headers = {"User-Agent": agent}
     return [*hits, Hit("scan of the unsubscribe page", "GET", message.unsubscribe_url, Answer(200, PAGE), headers)]
+
+
+def burst(rng: Random, message: Message, other_host: str) -> list[Hit]:
+    """A mail gateway that calls itself a browser and follows every link at once. What had been taken for a person
+    until its third link is corrected. A message with fewer links is scanned by one that says its name."""
+    if len(message.links) < _BURST_LINKS:
+        return scan(rng, message, other_host)
+    agent = rng.choice(PEOPLE)
+    hits = [_open(message, position, agent, MACHINE) for position in message.pixels]
+    return hits + [_click(message, link, agent, MACHINE, what="click by a machine") for link in message.links]
 
 
 def prefetch(rng: Random, message: Message, other_host: str) -> list[Hit]:
@@ -204,6 +215,7 @@ EMAIL_ROLES: tuple[Role, ...] = (
     ask_for_heads,
     make_up_codes,
     read_and_click,
+    burst,
     mix_up_paths,
     nothing,
 )
@@ -238,7 +250,7 @@ def _open(
     event = Happened(message.brand, OPENED, message.id, position, verdict, verdict != MACHINE)
     url = message.pixels[position].removesuffix(".gif") + ending
     named = {PROXY: "open through a proxy", MACHINE: "open by a machine"}.get(verdict, what) if what == "open" else what
-    return Hit(named, method, url, _PIXEL, {"User-Agent": agent, **(headers or {})}, event=event)
+    return Hit(named, method, url, _PIXEL, {**_named(agent), **(headers or {})}, event=event)
 
 
 def _click(
@@ -254,7 +266,12 @@ def _click(
 ) -> Hit:
     event = Happened(message.brand, CLICKED, message.id, link.id, verdict, verdict != MACHINE)
     answer = Answer(302, REDIRECT, link.location)
-    return Hit(what, method, link.url + query, answer, {"User-Agent": agent, **(headers or {})}, event=event)
+    return Hit(what, method, link.url + query, answer, {**_named(agent), **(headers or {})}, event=event)
+
+
+def _named(agent: str) -> dict[str, str]:
+    """What a program says of itself. People's programs name a language; where one is missing, that is a weak sign."""
+    return {"User-Agent": agent, **({"Accept-Language": "en"} if agent in PEOPLE else {})}
 
 
 def _leave(message: Message, body: bytes, how: str, agent: str) -> list[Hit]:

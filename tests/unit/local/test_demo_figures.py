@@ -10,6 +10,7 @@ from local.demo.figures import (
     CLICKED,
     MACHINE,
     OPENED,
+    RECLASSIFIED,
     SENT,
     TYPES,
     UNSUBSCRIBED,
@@ -114,6 +115,33 @@ def test_api_and_webhook_tell_the_same_event_alike() -> None:
         told = {"message_id": "msg_1"} if kind in (SENT, UNSUBSCRIBED) else common
         by_webhook = from_webhook({"id": "evt_1", "type": kind, "data": {"brand_id": "fernhalt", **told, **webhook}})
         assert by_api == by_webhook
+
+
+CORRECTION = Seen(CLICK._replace(type=RECLASSIFIED, verdict=MACHINE, counted=False), False, "evt_1")
+
+
+def test_a_corrected_event_is_compared_as_it_was_corrected() -> None:
+    expected = [CLICK._replace(verdict=MACHINE, counted=False)]
+    told = {"evt_1": Seen(CLICK, True), "evt_9": CORRECTION}
+    listed = {"evt_1": Seen(expected[0], False), "evt_9": CORRECTION}
+    rows = compare(["fernhalt"], expected, listed, told)
+    assert [row for row in rows if not row.ok] == []
+    assert [row.webhooks for row in rows if row.type == RECLASSIFIED] == [1]
+
+
+def test_a_correction_that_nobody_was_told_of_makes_its_row_differ() -> None:
+    listed = {"evt_1": Seen(CLICK._replace(verdict=MACHINE, counted=False), False), "evt_9": CORRECTION}
+    told = {"evt_1": Seen(CLICK, True)}
+    rows = compare(["fernhalt"], [listed["evt_1"].happened], listed, told)
+    assert [row.type for row in rows if not row.ok] == [CLICKED, RECLASSIFIED]
+
+
+def test_api_and_webhook_tell_the_same_correction_alike() -> None:
+    fields = {"event_id": "evt_1", "event_type": CLICKED, "message_id": "msg_1", "link_id": "lnk_1"}
+    after = {"verdict": MACHINE, "counted": False, "reasons": ["link_burst"]}
+    listed = from_api("fernhalt", {"type": RECLASSIFIED, "first": False, **fields, **after, "after": after})
+    told = from_webhook({"type": RECLASSIFIED, "data": {"brand_id": "fernhalt", **fields, "after": after}})
+    assert listed == told == CORRECTION
 
 
 def test_the_table_shows_every_figure_and_why_a_row_differs() -> None:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from local.demo.breaks import BREAKS, Sabotage
-from local.demo.figures import CLICKED, OPENED, UNSUBSCRIBED
+from local.demo.figures import CLICKED, HUMAN, MACHINE, OPENED, UNSUBSCRIBED
 from local.demo.hits import PIXEL, REDIRECT, Answer, Hit, check
 from local.demo.mailings import BRANDS, EMAIL, MAILINGS, SMS, Link, Message, drafts, total
 from local.demo.players import EMAIL_ROLES, SMS_ROLES, play
@@ -95,6 +95,19 @@ def test_only_get_and_head_of_right_codes_and_post_of_unsubscribes_are_expected_
             assert (hit.method == "POST") == (hit.event.type == UNSUBSCRIBED)
             assert hit.event.counted == (hit.event.verdict != "machine")
             assert hit.method != "HEAD" or not hit.event.counted
+
+
+def test_only_a_machine_follows_three_links_of_a_message(messages: list[Message]) -> None:
+    followed_three = 0
+    for visit in play(Random(7), messages):
+        links = {verdict: {hit.url.partition("?")[0] for hit in clicks(visit, verdict)} for verdict in (HUMAN, MACHINE)}
+        assert len(links[HUMAN]) < 3
+        followed_three += len(links[MACHINE]) >= 3 and "Accept-Language" in visit[0].headers
+    assert followed_three, "and one of them looks like a person"
+
+
+def clicks(visit: list[Hit], verdict: str) -> list[Hit]:
+    return [hit for hit in visit if hit.event and (hit.event.type, hit.event.verdict) == (CLICKED, verdict)]
 
 
 def _is_ahead(hit: Hit) -> bool:
