@@ -17,7 +17,7 @@ from local.demo.display import Display
 from local.demo.figures import table
 from local.demo.mailings import BRANDS, NotAsRegistered, total
 from local.demo.stop import StopSignals
-from local.demo.story import Outcome, Story
+from local.demo.story import QUIET_SECONDS, Outcome, Story
 from local.stack import Cancelled, StackFailed
 
 OK, DIFFERENT, NOT_PLAYED, STOPPED = 0, 1, 2, 130
@@ -31,9 +31,15 @@ def main() -> int:
     try:
         with copy_with(BRANDS, signals.asked) as copy:
             sabotage = Sabotage(options.broken)
-            outcome = signals.run(
-                Story(copy, Display(), seed=options.seed, wait_seconds=options.wait, sabotage=sabotage).tell()
+            story = Story(
+                copy,
+                Display(),
+                seed=options.seed,
+                wait_seconds=options.wait,
+                quiet_seconds=options.quiet,
+                sabotage=sabotage,
             )
+            outcome = signals.run(story.tell())
             _report(outcome, time.monotonic() - began, options)
     except (Cancelled, asyncio.CancelledError):
         print("\nStopped; nothing of the demo is left running.", file=sys.stderr)
@@ -54,6 +60,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=7, help="another seed is another play (default: 7)")
     parser.add_argument("--wait", type=float, default=60.0, help="seconds until all must be seen (default: 60)")
+    parser.add_argument(
+        "--quiet",
+        type=float,
+        default=QUIET_SECONDS,
+        help=f"seconds without anything new until what is missing is missing (default: {QUIET_SECONDS:.0f})",
+    )
     parser.add_argument("--list", action="store_true", help="also list what was requested how often")
     steps = "; ".join(f"{step}: {what}" for step, what in BREAKS.items())
     parser.add_argument(

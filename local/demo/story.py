@@ -29,7 +29,7 @@ AT_ONCE = 8
 HIT_SECONDS = 10.0
 CALL_SECONDS = 30.0
 QUIET_SECONDS = 45.0
-"""With nothing new for so long, what is missing will not come: longer than a lost batch waits before it comes again."""
+"""Longer than a lost batch waits before it comes again."""
 CONFIRM_SECONDS = 2.0
 """When all figures are right they must still be right after so long: what came too often may come late."""
 
@@ -58,14 +58,25 @@ class Story:
         copy: only its address and its API keys are used.
         seed: the same seed gives the same play.
         wait_seconds: how long after the last hit everything may take to be seen.
+        quiet_seconds: with nothing new for so long, what is missing will not come.
     """
 
-    def __init__(self, copy: RunInfo, display: Display, *, seed: int, wait_seconds: float, sabotage: Sabotage) -> None:
+    def __init__(
+        self,
+        copy: RunInfo,
+        display: Display,
+        *,
+        seed: int,
+        wait_seconds: float,
+        quiet_seconds: float = QUIET_SECONDS,
+        sabotage: Sabotage,
+    ) -> None:
         self._url = copy.url
         self._keys = copy.api_keys
         self._display = display
         self._rng = Random(seed)  # noqa: S311 - a play that can be repeated, not a secret
         self._wait_seconds = wait_seconds
+        self._quiet_seconds = quiet_seconds
         self._sabotage = sabotage
         self._run = secrets.token_hex(4)
         self._faults: list[str] = []
@@ -202,7 +213,7 @@ class Story:
             right_since = (right_since or now) if all(row.ok for row in rows) else None
             self._display.update(f"{state[0]} events and {state[1]} webhooks of {len(expected)}")
             confirmed = right_since is not None and now - right_since >= CONFIRM_SECONDS
-            if confirmed or now - changed_at >= QUIET_SECONDS or now >= deadline:
+            if confirmed or now - changed_at >= self._quiet_seconds or now >= deadline:
                 break
             await asyncio.sleep(0.5)
         good = right_since is not None

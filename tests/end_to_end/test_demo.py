@@ -25,7 +25,9 @@ OWN_STORES = {"TELLTALE_MONGO_URL": "", "TELLTALE_REDIS_URL": ""}
 @pytest.fixture
 def sample_copy(tmp_path: Path) -> Iterator[Stack]:
     """A running copy with the sample brands."""
-    stack = Stack(tmp_path / "state", free_port(), extra_env=OWN_STORES)
+    # What is lost on the way comes again after seconds, so that a demo may soon give up what was never sent.
+    sooner = {"TELLTALE_RESHIP_AFTER_SECONDS": "4", "TELLTALE_WEBHOOK_DELAY_FACTOR": "0.1"}
+    stack = Stack(tmp_path / "state", free_port(), extra_env=OWN_STORES | sooner)
     stack.start()
     yield stack
     stack.stop()
@@ -61,7 +63,9 @@ def table_rows(output: str) -> list[str]:
 def test_demo_exits_0_and_with_1_when_a_step_is_broken(sample_copy: Stack) -> None:
     """Three demos at once against one copy, so that they also show not to disturb each other."""
     demos = {
-        step: start_demo(sample_copy.folder.path, "--wait", "150", *(["--break", step] if step else []))
+        step: start_demo(
+            sample_copy.folder.path, "--wait", "150", *(["--break", step, "--quiet", "15"] if step else [])
+        )
         for step in ("", "drop-hit", "drop-webhook")
     }
     results = {step: ended(demo) for step, demo in demos.items()}
