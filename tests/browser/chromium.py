@@ -19,9 +19,13 @@ MISSING = (
     "These tests render in Chromium, and there is none on the PATH. On Debian and Ubuntu: apt-get install chromium"
 )
 
-# Every element but the pixels of `host`: its name, its attributes but those that rewriting changes, its box.
+# Every element but the pixels and the trap of `host`: its name, its attributes but those that rewriting changes, and
+# its box.
 _SEE = """(host) => {
-  const ours = (e) => e.localName === 'img' && e.src.startsWith(host + '/o/');
+  const pixel = (e) => e.localName === 'img' && e.src.startsWith(host + '/o/');
+  const trap = (e) => e.localName === 'a' && e.matches('[aria-hidden=true][tabindex="-1"]:empty')
+    && e.href.startsWith(host + '/c/');
+  const ours = (e) => pixel(e) || trap(e);
   const box = (e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; };
   const attributes = (e) => [...e.attributes]
     .filter((a) => a.name !== 'data-track' && !(a.name === 'href' && ['a', 'area'].includes(e.localName)))
@@ -38,11 +42,17 @@ _SEE = """(host) => {
     title: document.title,
     elements: [...root.querySelectorAll('*')].filter((e) => !ours(e)).map((e) => [e.localName, attributes(e), box(e)]),
     size: [root.scrollWidth, root.scrollHeight, document.body.scrollWidth, document.body.scrollHeight],
-    links: [...document.querySelectorAll('a, area')].map(address),
-    pixels: [...document.images].filter(ours).map((e) => [e.src, e.complete && e.naturalWidth === 1]),
+    links: [...document.querySelectorAll('a, area')].filter((e) => !ours(e)).map(address),
+    traps: [...document.querySelectorAll('a')].filter(trap).map((e) => [e.href, e.getClientRects().length]),
+    pixels: [...document.images].filter(pixel).map((e) => [e.src, e.complete && e.naturalWidth === 1]),
     mode: document.compatMode,
     charset: document.characterSet,
   };
+}"""
+_FOCUSED = """() => {
+  const e = document.activeElement;
+  const place = [...document.body.querySelectorAll('*')].indexOf(e);
+  return [place, e.localName, e.alt || e.innerText || ''];
 }"""
 _PARSE = "(urls) => urls.map((url) => { try { return new URL(url).href } catch { return null } })"
 
@@ -54,10 +64,12 @@ class Look:
     text: str
     title: str
     elements: list[Any] = field(repr=False)
-    """Of each element but our pixels: name, attributes but `href` of links and `data-track`, box."""
+    """Of each element but our pixels and trap: name, attributes but `href` of links and `data-track`, box."""
     size: list[float]
     links: list[tuple[str, str] | None] = field(repr=False)
-    """Of each `a` and `area`: its `href` as it stands and as the browser resolves it. None without one."""
+    """Of each `a` and `area` but the trap: its `href` as it stands and as the browser resolves it. None without one."""
+    traps: list[tuple[str, int]]
+    """URL of each trap, and how many boxes it has."""
     pixels: list[tuple[str, bool]]
     """URL of each of our pixels, and whether it is there."""
     mode: str
@@ -86,6 +98,7 @@ class Reader:
         self._page.goto(PAGE_URL)
         seen: dict[str, Any] = self._page.evaluate(_SEE, self._host)
         seen["links"] = [link and tuple(link) for link in seen["links"]]
+        seen["traps"] = [tuple(trap) for trap in seen["traps"]]
         seen["pixels"] = [tuple(pixel) for pixel in seen["pixels"]]
         return Look(screenshot=self._page.screenshot(full_page=True, animations="disabled"), **seen)
 
@@ -93,6 +106,23 @@ class Reader:
         """Each URL as the browser reads it; None for what is none."""
         found: list[str | None] = self._page.evaluate(_PARSE, urls)
         return found
+
+    def hear(self) -> list[tuple[str, str]]:
+        """What a screen reader gets of the document that is shown: role and name of everything in the tree."""
+        session = self._page.context.new_cdp_session(self._page)
+        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
+        session.detach()
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+
+    def tab_stops(self) -> list[tuple[str, str]]:
+        """Where the Tab key leads, from the beginning to the end of the document that is shown: name and text."""
+        stops: dict[int, tuple[str, str]] = {}
+        while True:
+            self._page.keyboard.press("Tab")
+            place, name, text = self._page.evaluate(_FOCUSED)
+            if place < 0 or place in stops:  # behind the last one: the window's own, or the first again
+                return list(stops.values())
+            stops[place] = (name, text)
 
     def _serve(self, route: Route) -> None:
         """The document, our pixels from the front, a picture for every picture; nothing else is there."""

@@ -25,6 +25,7 @@ _BRAND = {
     "name": "Newsletters",
     "channels": ["email"],
     "tracking_hosts": ["t.newsletters.example"],
+    "bots": {"trap_link": True},
 }
 _DESKTOP: dict[str, Any] = {"viewport": {"width": 1024, "height": 768}, "color_scheme": "light"}
 _PHONE: dict[str, Any] = {

@@ -51,6 +51,7 @@ def test_rewriting_changes_neither_text_nor_layout_nor_destinations(
         after = reader.show(rewritten, newsletter.charset)
         _assert_same_sight(before, after)
         _assert_pixels_load(after, newsletter.pixels)
+        _assert_trap_has_no_box(after, platform, newsletter.traps)
         links = _links_in_utf8(newsletter, before, reader)
         _assert_same_destinations(links, after, platform, reader, newsletter.tracked)
     assert len(message["links"]) == newsletter.tracked
@@ -87,6 +88,11 @@ def _assert_same_sight(before: Look, after: Look) -> None:
 def _assert_pixels_load(after: Look, number: int) -> None:
     assert len({url for url, _ in after.pixels}) == len(after.pixels) == number
     assert all(loaded for _, loaded in after.pixels)
+
+
+def _assert_trap_has_no_box(after: Look, platform: Platform, number: int) -> None:
+    assert [boxes for _, boxes in after.traps] == [0] * number
+    assert [platform.get(url)[0] for url, _ in after.traps] == [302] * number
 
 
 def _assert_same_destinations(

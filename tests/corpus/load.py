@@ -20,6 +20,8 @@ class Newsletter:
     """How many of its links are ours to track, counted by hand."""
     pixels: int
     """How many of a header's and a footer's are put in: both, but in an AMP document, which is left as it is."""
+    traps: int
+    """How many traps are put in: one where there is a link to track, but inside an anchor that is never closed."""
     content: bytes = field(repr=False)
     """As it would be sent, in its charset."""
 
@@ -44,6 +46,7 @@ def newsletters() -> list[Newsletter]:
             charset=str(entry.get("charset", "utf-8")),
             tracked=int(entry["tracked"]),
             pixels=int(entry.get("pixels", 2)),
+            traps=int(entry.get("traps", bool(entry["tracked"]))),
             content=_GENERATED[name]().encode() if name in _GENERATED else files[name].read_bytes(),
         )
         for name, entry in sorted(manifest.items())
