@@ -305,6 +305,22 @@ FIGURES: tuple[Figure, ...] = (
 OF_LINKS: tuple[Figure, ...] = tuple(figure for figure in FIGURES if figure.name.startswith("clicked."))
 """Those that can be said of a single link."""
 
+ROWS = {
+    "none": "Everything asked for, in one row.",
+    "day": "A UTC day of the hits. Unique figures belong to the day of a message's first event, so days add up.",
+    "campaign": "A campaign, ordered by its id; messages without one are a row of their own.",
+    "link": (
+        "A link at its place in the content that anybody followed; a URL at several places has as many rows. Counted "
+        "from single clicks, so it reaches back only as far as these are kept. A message that followed several links "
+        "is in the unique figures of each."
+    ),
+    "url": (
+        "All links with one URL, wherever they stand in the content; a message is once in its unique figures. Counted "
+        "from single clicks, so it reaches back only as far as these are kept."
+    ),
+}
+"""What a row of figures stands for, by what they are asked for by. Hidden trap links have no row."""
+
 
 def shown(figures: tuple[Figure, ...], view: View) -> tuple[Figure, ...]:
     """The figures of a view."""

@@ -102,6 +102,19 @@ class BlockCache:
                     found[number] = block
         return found
 
+    def starting_at(self, starts: Iterable[int]) -> dict[int, Block]:
+        """Blocks by their starts, for reports. What hits rely on is left alone: no block of theirs makes room for
+        these, and a report that takes too long is no outage.
+
+        Raises:
+            StoreUnavailable: one is not in this process's memory and MongoDB does not answer.
+        """
+        wanted = set(starts)
+        found = {start: block for start in wanted if (block := self._by_start.get(start)) is not None}
+        if missing := sorted(wanted - found.keys()):
+            found |= {block.start: block for block in self._blocks.starting_at(missing)}
+        return found
+
     def _bounds(self) -> range:
         with self._mongo_outage.noticed():
             return self._blocks.bounds()

@@ -76,6 +76,12 @@ class Blocks:
         document = self.find_document(number)
         return None if document is None else self.from_document(document)
 
+    def starting_at(self, starts: Sequence[int]) -> list[Block]:
+        """The blocks with these starts, in one query."""
+        with translated():
+            found = list(self._blocks.find({"_id": {"$in": [Int64(start) for start in starts]}}))
+        return [self.from_document(document) for document in found]
+
     def older(self, brand_id: str, key_number: int, limit: int) -> list[SealedField]:
         """At most `limit` blocks that an older key of the brand than `key_number` seals."""
         query = {"b": {"$eq": brand_id}, "$or": [{"kn": {"$lt": key_number}}, {"kn": None}]}

@@ -18,13 +18,14 @@ from app.storage.deliveries import Deliveries
 from app.storage.endpoints import Endpoints
 from app.storage.events import EventStore
 from app.storage.idempotency import Idempotency
+from app.storage.link_clicks import INDEXES as LINK_CLICK_INDEXES
 from app.storage.messages import Messages
 from app.storage.recipient_keys import RecipientKeys
 
 INDEXES: dict[str, Sequence[IndexModel]] = {
     "blocks": Blocks.INDEXES,
     "messages": Messages.INDEXES,
-    "events": EventStore.INDEXES,
+    "events": (*EventStore.INDEXES, *LINK_CLICK_INDEXES),
     "batches": Batches.INDEXES,
     "rollups": Batches.ROLLUP_INDEXES,
     "dead_letters": DeadLetters.INDEXES,

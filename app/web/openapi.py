@@ -23,6 +23,7 @@ _TAGS = {
     "links": "Messages",
     "tokens": "Tokens",
     "events": "Events",
+    "stats": "Figures",
     "replies": "Recipients",
     "recipients": "Recipients",
     "endpoints": "Webhooks",

@@ -54,6 +54,7 @@ CODES: dict[str, str] = {
     "response_too_large": "The rewritten content would be too large; ask for `return: links` or split the batch.",
     "invalid_endpoint_url": "The endpoint's URL cannot be used for webhooks.",
     "too_many_endpoints": "The brand has as many endpoints as it may have.",
+    "too_many_rows": "The figures asked for have more rows than one answer may have; ask for fewer days.",
     "unauthenticated": "The API key is missing, malformed, unknown or revoked.",
     "missing_scope": "The API key does not have the scope this call needs.",
     "not_found": "There is no such thing, or it is not yours.",

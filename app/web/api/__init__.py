@@ -8,7 +8,7 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 
 from app.web import docs_page, openapi, problems
-from app.web.api import endpoints, events, explain, links, lint, messages, recipients, replies, tokens
+from app.web.api import endpoints, events, explain, links, lint, messages, recipients, replies, stats, tokens
 from app.web.api.dispatch import view
 from app.web.auth import Authenticator
 
@@ -24,6 +24,7 @@ OPERATIONS = (
     *links.OPERATIONS,
     *tokens.OPERATIONS,
     *events.OPERATIONS,
+    *stats.OPERATIONS,
     *replies.OPERATIONS,
     *recipients.OPERATIONS,
     *endpoints.OPERATIONS,

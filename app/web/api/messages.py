@@ -16,7 +16,7 @@ from app.messages.planning import Plan
 from app.messages.register import Registered
 from app.models.api_key import Scope
 from app.models.block import Channel
-from app.models.event import PUBLIC_KINDS, Event, EventKind
+from app.models.event import PUBLIC_KINDS, Event, EventKind, Verdict
 from app.models.idempotency import Decision
 from app.models.message import Message, Recipient
 from app.tracking.codes import TOKEN_NUMBERS
@@ -77,7 +77,7 @@ def read(call: Call) -> Reply:
     events = call.services.events.of_message(message.number)
     # What was only looked at or concluded is evidence: `explain` has it.
     shown = [event for event in events if event.kind in PUBLIC_KINDS and not event.implied]
-    return Reply(_message_json(call, message, shown))
+    return Reply({**_message_json(call, message, shown), **_first_human(events)})
 
 
 def report(call: Call) -> Reply:
@@ -97,12 +97,17 @@ def report(call: Call) -> Reply:
 
 
 def own_message(call: Call) -> Message:
-    """The message that the path names.
+    """The message that the path names. Raises as `message_of_brand`."""
+    return message_of_brand(call, call.arguments["message_id"])
+
+
+def message_of_brand(call: Call, message_id: str) -> Message:
+    """A message of the caller's brand.
 
     Raises:
         NotFound: it is not there, or another brand's.
     """
-    number = call.services.codes.message_number(call.arguments["message_id"])
+    number = call.services.codes.message_number(message_id)
     message = None if number is None else call.services.messages.get(number) or _nobodys(call, number)
     # One answer for unknown and foreign: a brand learns nothing about another brand's ids.
     if message is None or message.brand_id != call.brand.id:
@@ -202,6 +207,19 @@ def _person_json(message: Message) -> dict[str, Any]:
     return {
         **{name: value for name, value in person.items() if value is not None},
         "address_hash": "sha256:" + message.address_hash,
+    }
+
+
+def _first_human(events: list[Event]) -> dict[str, str]:
+    """When a person first opened and first clicked, by counted events; an open that a click implies is one."""
+    first: dict[EventKind, int] = {}
+    for event in events:
+        if event.judgement.counted and event.judgement.verdict is Verdict.HUMAN:
+            first[event.kind] = min(event.at_ms, first.get(event.kind, event.at_ms))
+    return {
+        f"first_human_{kind.value}_at": clock.rfc3339(clock.from_ms(first[kind]))
+        for kind in (EventKind.OPENED, EventKind.CLICKED)
+        if kind in first
     }
 
 

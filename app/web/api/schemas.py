@@ -111,6 +111,16 @@ class MessageAnswer(Answer):
         default=None, description="Absent once it is erased, and of a link for nobody."
     )
     metadata: dict[str, str]
+    first_human_opened_at: str | None = Field(
+        default=None,
+        description="The first counted open by a person, not through a proxy; a click implies one. Absent without any.",
+        json_schema_extra={"format": "date-time"},
+    )
+    first_human_clicked_at: str | None = Field(
+        default=None,
+        description="The first counted click by a person. Absent without any.",
+        json_schema_extra={"format": "date-time"},
+    )
     events: list[EventAnswer] = Field(description="The timeline, oldest first, at most 1,000 events.")
 
 

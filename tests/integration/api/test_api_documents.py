@@ -46,7 +46,7 @@ def test_every_route_under_v1_is_in_the_document_and_the_other_way_round(
     }
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert routes == described
-    assert len(routes) == 15
+    assert len(routes) == 17
 
 
 def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
@@ -72,6 +72,11 @@ def test_answers_are_what_the_document_says(document: dict[str, Any], call: Call
         ("/v1/messages/{message_id}/explain", call("GET", f"{one}/explain")),
         ("/v1/events", call("GET", "/v1/events")),
         ("/v1/events", call("GET", "/v1/events?limit=0")),
+        ("/v1/stats", call("GET", "/v1/stats?view=all")),
+        ("/v1/stats", call("GET", "/v1/stats?by=day&from=2026-01-01&to=2026-01-02")),
+        ("/v1/stats", call("GET", f"/v1/stats?by=link&message_id={message['id']}")),
+        ("/v1/stats", call("GET", "/v1/stats?by=link")),
+        ("/v1/stats/definitions", call("GET", "/v1/stats/definitions")),
         ("/v1/endpoints", call("POST", "/v1/endpoints", {"url": "https://hooks.alder.example/in"})),
         ("/v1/endpoints", call("GET", "/v1/endpoints")),
         ("/v1/deliveries", call("GET", "/v1/deliveries")),

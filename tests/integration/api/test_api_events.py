@@ -133,6 +133,24 @@ def test_a_message_shows_its_state_timeline_and_recipient(call: Call, services: 
     assert by_verdict["message.opened", "human"]["position"] == "footer"
 
 
+def test_a_message_says_when_a_person_first_opened_and_clicked(call: Call, services: Services) -> None:
+    message_id = registered(call)
+    path = f"/v1/messages/{message_id}"
+    start = clock.now_ms() - LONG_AGO
+    proxy, machine = Judgement(Verdict.PROXY, True, ("proxy_gmail",)), Judgement(Verdict.MACHINE, False, ("ua_bare",))
+    gone = Judgement(Verdict.HUMAN, False, ("ok", "values_gone"))
+    store(services, message_id, EventKind.OPENED, judgement=proxy, at_ms=start)
+    store(services, message_id, EventKind.CLICKED, judgement=machine, rank=AGAIN, at_ms=start)
+    store(services, message_id, EventKind.CLICKED, judgement=gone, rank=AGAIN, at_ms=start)
+    assert not [name for name in call("GET", path).get_json() if name.startswith("first_human")]
+    for later in (2000, 1000):
+        store(services, message_id, EventKind.CLICKED, rank=AGAIN, at_ms=start + later)
+    store(services, message_id, EventKind.OPENED, rank=AGAIN, at_ms=start + 1000, implied=True)
+    first = clock.rfc3339(clock.from_ms(start + 1000))
+    shown = call("GET", path).get_json()
+    assert (shown["first_human_opened_at"], shown["first_human_clicked_at"]) == (first, first)
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(call: Call, services: Services) -> None:
     message_id = registered(call)
     start = clock.now_ms() - LONG_AGO
