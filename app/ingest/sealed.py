@@ -102,6 +102,9 @@ class SealedHits:
             campaign_id=content.campaign_id,
             list_id=content.list_id,
             job_source=content.job_source,
+            # What a token asks to be tracked nobody can say; the brand's ceiling holds.
+            track_opens=brand.track_opens,
+            track_clicks=brand.track_clicks,
         )
         return SealedHit(block, _slot(record.kind, content), content, erased)
 

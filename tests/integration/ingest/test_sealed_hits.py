@@ -23,9 +23,11 @@ def token(world: World, purpose: TokenPurpose, **more: Any) -> str:
     return world.services.token_keys.seal_many("alder", purpose, [content])[0]
 
 
-def events(world: World) -> list[Event]:
+def events(world: World, *, implied: bool = False) -> list[Event]:
+    """What was hit, or the opens that clicks imply."""
     stored = world.services.database["events"].distinct("m")
-    return [event for number in stored for event in world.services.events.of_message(number)]
+    found = [event for number in stored for event in world.services.events.of_message(number)]
+    return [event for event in found if event.implied is implied]
 
 
 def test_open_click_and_unsubscribe_of_one_token_message_meet(world: World) -> None:
@@ -69,6 +71,7 @@ def test_the_first_of_many_hits_is_first_and_a_batch_twice_changes_nothing(world
     found = events(world)
     assert len(found) == 5
     assert sum(event.first for event in found) == 1
+    assert [event.first for event in events(world, implied=True)] == [True]
     assert world.services.database["messages"].count_documents({"_id": {"$gte": TOKEN_NUMBERS}}) == 1
 
 
@@ -87,6 +90,7 @@ def test_what_the_brand_does_not_track_is_not_tracked_by_token_either(world: Wor
     world.hit(f"/c/s/{token(world, TokenPurpose.CLICK, destination=SHOP)}")
     assert world.ingest().dropped == {"untracked": 1}
     assert [event.kind for event in events(world)] == [EventKind.CLICKED]
+    assert events(world, implied=True) == []
 
 
 def test_fields_of_a_pixel_are_kept_sealed_and_out_of_the_query(world: World) -> None:
