@@ -70,6 +70,7 @@ class World:
             "QUERY_STRING": "",
             "REMOTE_ADDR": "192.0.2.77",
             "HTTP_USER_AGENT": CHROME,
+            "HTTP_ACCEPT_LANGUAGE": "en-GB,en;q=0.9",
             "CONTENT_LENGTH": str(len(body)) if body else "",
             "wsgi.input": io.BytesIO(body),
             **environ,
