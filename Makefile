@@ -5,10 +5,10 @@ UV := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hash
       --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest bench-links clean
+.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest bench-links bench-user-agents clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything `make run` needs
 	@$(PYTHON) local/setup.py
@@ -36,7 +36,7 @@ lock: setup-dev ## Pin what requirements*.in ask for, with hashes; versions alre
 	$(UV) requirements-local.in -o requirements-local.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt
 
-bench: bench-front bench-ingest bench-links ## Run all benchmarks
+bench: bench-front bench-ingest bench-links bench-user-agents ## Run all benchmarks
 
 bench-front: setup-dev ## Pixel and click against a plain Flask view that enqueues per hit
 	@$(BIN)/python -m benchmarks.front
@@ -46,6 +46,9 @@ bench-ingest: setup-dev ## Journal to MongoDB, events per second by stage
 
 bench-links: setup-dev ## Rewriting, blocks and batches of messages, through the whole front
 	@$(BIN)/python -m benchmarks.links
+
+bench-user-agents: setup-dev ## What judging a user agent costs, in time and memory (AGENTS=a labelled set)
+	@$(BIN)/python -m benchmarks.user_agents $(AGENTS)
 
 clean: ## Remove .venv and caches; the data in ./var stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -90,7 +90,7 @@ LISTS = (
                 "Pump": "people whose phone or app has this in its name",
                 "coccoc": "people with the browser Coc Coc; its crawlers call themselves bots",
                 r"008\/": "people whose browser's version ends so",
-                "Yandex(?!Search)": "people with the browser and apps of Yandex; and RE2 has no look-ahead",
+                "Yandex(?!Search)": "RE2 has no look-ahead; our own rules say the same",
             }
         ),
     ),

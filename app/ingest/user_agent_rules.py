@@ -138,14 +138,18 @@ TASK_NAMED = Rule(
         r"screenshot|snapshot|\bthumbnail|web-?capture|\bfeed|\brss\b|[a-z]agent(/|[);]|$)|\bagent[);]|(^|[^a-z])scan[^a-z]",
         r"search ?engine|\bseo\b|backlink|\brecon\b|exploit|httrack|nutch|heritrix|\bjava(fx)?/\d|jsdom|cypress/",
         r"\bgoogle-[a-z]|-google\b|\bgoogleother",
+        # Yandex's services, but neither its search app nor the modules of televisions.
+        r"(^|[ (;])yandex([^sm]|$)",
         # Programs of an office suite look at a link before they hand it to the browser.
         r"\b(excel|word|powerpoint)/\d",
         # Services that walk through sites with a real browser, to measure them.
         r"\b(catchpoint|functionize|dareboost|gomez|dynatrace|ruxit|dejaclick|thousandeyes|ghost inspector|datadog)",
         r"\b(new ?relic|splunk|neustar|site24x7|statuscake|uptrends|checkly|rigor)\b",
         # Whom to ask about them: an address, a mailbox, a host name that is not a program's name.
-        r"\[?\bip:|\bappid\b|[\w.-]@[a-z][\w-]*\.[a-z]|\[at\]",
+        r"\bcontact\b|\babuse\b|\bip:|\bappid\b|[\w.-]@[a-z][\w-]*\.[a-z]|\[at\]",
         r"[a-z0-9-]{2,}\.(com|org|edu|gov|info|biz|io|eu|de|ru)([^\w./]|/[^\d]|$)",
+        # A clock in milliseconds, so that no two are equal.
+        r"[ /=]1[567]\d{11}([^\d]|$)",
         # Something of their own inside what every browser writes alike.
         r"khtml, like gecko[;,] ?([^s ]|s[^a])|khtml, like gecko; s|\) \(compatible;|chrome/w\.x",
     ),

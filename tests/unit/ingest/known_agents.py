@@ -53,6 +53,7 @@ BROWSERS = (
     "NokiaN70-1/5.0616.2.0.3 Series60/2.8 Profile/MIDP-2.0 Configuration/CLDC-1.1",
     "UCWEB/2.0 (MIDP-2.0; U; Adr 9; en-US; Spider_2) U2/1.0.0 UCBrowser/12.1 U2/1.0.0 Mobile",
     "Mozilla/5.0 (Web0S; Linux/SmartTV) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/79.0.3945.79 Safari/537.36",
+    f"{WINDOWS} {BLINK} Chrome/130.0.0.0 YaBrowser/24.12.0 Yowser/2.5 Safari/537.36",
     phone("SM-S918B"),
     phone("K", "10"),
 )
@@ -86,6 +87,8 @@ APPS = (
     f"{WINDOWS} {BLINK} Slack/4.40.0 Chrome/128.0.0.0 Electron/32.0.0 Safari/537.36",
     f"{WINDOWS} {BLINK} Notion/3.0.0 Chrome/128.0.0.0 Electron/32.0.0 Safari/537.36",
     f"{IPHONE_APP} Viber/20.0.0",
+    web_view("SM-A405FM", " YandexSearch/9.00 YandexSearchWebView/9.00"),
+    phone("IN2010", after=" YaSearchBrowser/21.53 ru.yandex.searchplugin/21.53"),
 )
 
 MAIL_CLIENTS = (
@@ -182,6 +185,9 @@ SELF_NAMED = (
     f"{CHROME} Chrome-Lighthouse",
     f"{CHROME} (checks@partner.example)",
     f"{CHROME} UptimeMonitor/1.0",
+    f"{CHROME} Yandex.Translate",
+    f"{CHROME} Example/2023 (contact; somebody; at; brand.example)",
+    f"{CHROME} Example/1710630666672",
     f"{LINUX} AppleWebKit/537.36 (KHTML, like Gecko; compatible; Something/1.2) Chrome/124.0.0.0 Safari/537.36",
     f"{CHROME} crawling.brand.example https://brand.example",
     "Mozilla/5.0 (Windows NT 6.1) '+(select load_file('x'))+'",
