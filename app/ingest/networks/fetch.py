@@ -28,14 +28,15 @@ class NotThere(FetchFailed):
 Fetched = dict[str, bytes | FetchFailed]
 
 
-def from_web(files: Mapping[str, str], deadline_seconds: float) -> Fetched:
+def from_web(files: Mapping[str, str], deadline_seconds: float, max_bytes: int = MAX_BYTES) -> Fetched:
     """All files at once, each one's content or why there is none.
 
     Args:
         files: URL by name.
         deadline_seconds: for all of them together.
+        max_bytes: of one file.
     """
-    return asyncio.run(_gather(files, deadline_seconds))
+    return asyncio.run(_gather(files, deadline_seconds, max_bytes))
 
 
 def from_folder(names: set[str], folder: Path) -> Fetched:
@@ -49,10 +50,10 @@ def _read(path: Path) -> bytes | FetchFailed:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         return FetchFailed(f"it cannot be read ({type(error).__name__})")
-    return content if len(content) <= MAX_BYTES else _too_large()
+    return content if len(content) <= MAX_BYTES else _too_large(MAX_BYTES)
 
 
-async def _gather(files: Mapping[str, str], deadline_seconds: float) -> Fetched:
+async def _gather(files: Mapping[str, str], deadline_seconds: float, max_bytes: int) -> Fetched:
     tls = ssl.create_default_context()
     connector = aiohttp.TCPConnector(ssl=tls, limit=4)
     async with aiohttp.ClientSession(
@@ -64,19 +65,16 @@ async def _gather(files: Mapping[str, str], deadline_seconds: float) -> Fetched:
         # The deadline is ours, around everything.
         timeout=aiohttp.ClientTimeout(total=None),
     ) as session:
-        return dict(
-            zip(
-                files,
-                await asyncio.gather(*(_get(session, url, deadline_seconds) for url in files.values())),
-                strict=True,
-            )
-        )
+        contents = await asyncio.gather(*(_get(session, url, deadline_seconds, max_bytes) for url in files.values()))
+        return dict(zip(files, contents, strict=True))
 
 
-async def _get(session: aiohttp.ClientSession, url: str, deadline_seconds: float) -> bytes | FetchFailed:
+async def _get(
+    session: aiohttp.ClientSession, url: str, deadline_seconds: float, max_bytes: int
+) -> bytes | FetchFailed:
     try:
         async with asyncio.timeout(deadline_seconds):
-            return await _follow(session, URL(url))
+            return await _follow(session, URL(url), max_bytes)
     except FetchFailed as error:
         return error
     except TimeoutError:
@@ -85,11 +83,11 @@ async def _get(session: aiohttp.ClientSession, url: str, deadline_seconds: float
         return FetchFailed(f"the request failed ({type(error).__name__})")
 
 
-async def _follow(session: aiohttp.ClientSession, url: URL) -> bytes:
+async def _follow(session: aiohttp.ClientSession, url: URL, max_bytes: int) -> bytes:
     for _ in range(_MAX_REDIRECTS + 1):
         async with session.get(url, allow_redirects=False) as answer:
             if answer.status == 200:
-                return await _body(answer)
+                return await _body(answer, max_bytes)
             if answer.status == 404:
                 raise NotThere("the answer is 404")
             if answer.status not in _REDIRECTS:
@@ -101,18 +99,16 @@ async def _follow(session: aiohttp.ClientSession, url: URL) -> bytes:
     raise FetchFailed("it leads in circles")
 
 
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
+async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise FetchFailed("it is compressed, which was not asked for")
-    if (answer.content_length or 0) > MAX_BYTES:
-        raise _too_large()
     content = bytearray()
     async for chunk in answer.content.iter_chunked(_CHUNK):
         content += chunk
-        if len(content) > MAX_BYTES:
-            raise _too_large()
+        if len(content) > max_bytes:
+            raise _too_large(max_bytes)
     return bytes(content)
 
 
-def _too_large() -> FetchFailed:
-    return FetchFailed(f"it is larger than {MAX_BYTES // 1024 // 1024} MiB")
+def _too_large(max_bytes: int) -> FetchFailed:
+    return FetchFailed(f"it is larger than {max_bytes / 1024 / 1024:g} MiB")

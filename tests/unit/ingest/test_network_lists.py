@@ -27,11 +27,13 @@ def changed(name: str, spans: list[Span]) -> NetworkList:
     return network_list(name, SHIPPED[name].origin, NOW, spans)
 
 
-@pytest.mark.parametrize(
-    "text",
+WRONG = (
     "0.0.0.0/0 52.0.0.0/7 2000::/3 2600::/18 8.8.8.8/24 8.8.8.0/33 8.8.8.0/-1 8.8.8.0/ ::/129 8.8.8.0/² 8.8.8.0/24/24 "
-    "8.8.8/24 x 8.8.8.0/0024 2600::/0024 /24".split(),
+    "8.8.8/24 x 8.8.8.0/0024 2600::/0024 /24"
 )
+
+
+@pytest.mark.parametrize("text", WRONG.split())
 def test_a_prefix_that_is_wrong_or_too_wide_is_refused(text: str) -> None:
     with pytest.raises(BadNetwork):
         parse_prefix(text)
@@ -130,8 +132,8 @@ def test_a_vendors_file_with_anything_unexpected_is_refused_whole(parse: object,
         parse({name: content})  # type: ignore[operator]
 
 
-def test_the_shipped_lists_would_be_installed() -> None:
-    assert [reason for one in SHIPPED.values() for reason in refusals(one, SHIPPED)] == []
+def test_the_list_that_is_in_use_would_be_installed_again() -> None:
+    assert refusals(SHIPPED["scanners"], SHIPPED) == []
 
 
 @pytest.mark.parametrize(
