@@ -22,12 +22,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypedDict
 
 _ROUNDS = 3
 _GENERATED = 15_000
 _CACHED = 10_000
 """So many of the last agents are surely in the cache."""
 _PAGE_BYTES = 4096
+_WORDS = {
+    "start_ms": "start-up, ms",
+    "loaded_mb": "memory when loaded, MB",
+    "full_mb": "memory after all agents, MB",
+    "cold_us": "cold, µs per agent",
+    "cold_p99_us": "cold, 99 of 100 below, µs",
+    "warm_us": "warm, µs per agent",
+    "hit_us": "hit, µs per agent",
+    "hostile_ms": "slowest hostile 8 KB header, ms",
+}
 _HOSTILE = (
     "a" * 8000,
     "x/1." + "0" * 8000,
@@ -38,6 +49,14 @@ _HOSTILE = (
 
 Agents = list[tuple[str, str]]
 """Label and user agent."""
+
+
+class Round(TypedDict):
+    """What one process measured."""
+
+    figures: dict[str, float]
+    verdicts: list[tuple[str, str, int]]
+    """Label, verdict, how many."""
 
 
 def main() -> None:
@@ -54,7 +73,7 @@ def main() -> None:
         sys.exit("a generated agent got another verdict than the one it was made for")
 
 
-def measure(agents: Agents) -> dict[str, object]:
+def measure(agents: Agents) -> Round:
     """One round; this process must not have judged anything before."""
     before_mb, began = _resident_mb(), time.process_time()
     # Part of what is measured.
@@ -68,17 +87,20 @@ def measure(agents: Agents) -> dict[str, object]:
     warm_us = _mean_us(judge_user_agent, again)
     hit_us = _mean_us(judge_user_agent, again[-_CACHED:])
     hostile = _each_us(judge_user_agent, list(_HOSTILE))
+    full_mb = _resident_mb()
     verdicts = Counter((label, judge_user_agent(agent).verdict.value) for label, agent in agents)
     return {
-        "start_ms": start_ms,
-        "loaded_mb": loaded_mb - before_mb,
-        "full_mb": _resident_mb() - before_mb,
-        "cold_us": statistics.mean(cold),
-        "cold_p99_us": statistics.quantiles(cold, n=100)[98],
-        "warm_us": warm_us,
-        "hit_us": hit_us,
-        "hostile_ms": max(hostile) / 1000,
-        "verdicts": [[*key, number] for key, number in sorted(verdicts.items())],
+        "figures": {
+            "start_ms": start_ms,
+            "loaded_mb": loaded_mb - before_mb,
+            "full_mb": full_mb - before_mb,
+            "cold_us": statistics.mean(cold),
+            "cold_p99_us": statistics.quantiles(cold, n=100)[98],
+            "warm_us": warm_us,
+            "hit_us": hit_us,
+            "hostile_ms": max(hostile) / 1000,
+        },
+        "verdicts": [(label, verdict, number) for (label, verdict), number in sorted(verdicts.items())],
     }
 
 
@@ -102,11 +124,11 @@ def _resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES / 1e6
 
 
-def _in_a_process_of_its_own(agents: Path | None) -> dict[str, object]:
+def _in_a_process_of_its_own(agents: Path | None) -> Round:
     command = [sys.executable, "-m", "benchmarks.user_agents", "--once", *([str(agents)] if agents else [])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=300)
-    round_: dict[str, object] = json.loads(done.stdout)
-    return round_
+    measured: Round = json.loads(done.stdout)
+    return measured
 
 
 def read_set(path: Path) -> Agents:
@@ -150,29 +172,13 @@ def _invented(chance: random.Random) -> Iterator[tuple[str, str]]:
         yield "machine", f"python-requests/{version}"
 
 
-def report(rounds: list[dict[str, object]]) -> None:
+def report(rounds: list[Round]) -> None:
     """A table for people; the last line for programs."""
-    figures = {
-        name: round(statistics.median(float(str(each[name])) for each in rounds), 2)
-        for name in rounds[0]
-        if name != "verdicts"
-    }
-    said = {
-        "start_ms": "start-up, ms",
-        "loaded_mb": "memory when loaded, MB",
-        "full_mb": "memory after all agents, MB",
-        "cold_us": "cold, µs per agent",
-        "cold_p99_us": "cold, 99 of 100 below, µs",
-        "warm_us": "warm, µs per agent",
-        "hit_us": "hit, µs per agent",
-        "hostile_ms": "slowest hostile 8 KB header, ms",
-    }
-    for name, words in said.items():
+    figures = {name: round(statistics.median(each["figures"][name] for each in rounds), 2) for name in _WORDS}
+    for name, words in _WORDS.items():
         print(f"{words:<36}{figures[name]:9.2f}")
-    verdicts = rounds[0]["verdicts"]
-    if isinstance(verdicts, list):
-        for label, verdict, number in verdicts:
-            print(f"{label + ' judged ' + verdict:<36}{number:9,}")
+    for label, verdict, number in rounds[0]["verdicts"]:
+        print(f"{label + ' judged ' + verdict:<36}{number:9,}")
     print()
     print(json.dumps(figures))
 

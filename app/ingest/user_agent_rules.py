@@ -86,7 +86,7 @@ LINK_PREVIEW = Rule(
     ),
 )
 
-SCANNER = Rule(
+SCANNER_NAMED = Rule(
     "scanner_ua",
     Verdict.MACHINE,
     (
@@ -97,7 +97,6 @@ SCANNER = Rule(
         # Who checks servers.
         r"\b(zgrab|masscan|nmap|nikto|sqlmap|nuclei|wpscan|acunetix|netsparker|nessus|qualys|openvas|arachni|wfuzz)\b",
         r"\b(censys|shodan|leakix|l9explore|netcraft|detectify|sucuri|expanse|palo ?alto|internet-?measurement)",
-        r"scanner|vulnerab|pen-?test|security\.txt|\bsecurity[ .-]?(research|scan|check|audit|monitor|dot-txt|headers)",
     ),
 )
 
@@ -118,7 +117,8 @@ SELF_NAMED = Rule(
     ),
 )
 
-# A page inside an app. Apps may be called anything ("Feed", "Reader", "Monitor"), and machines do not pose as them.
+# A page inside an app. Apps may be called anything ("Feed", "Reader", "QR Scanner"), and machines do not pose as them:
+# of 4,600 agents of machines one did, and it said "bot".
 WEB_VIEW = Rule(
     "ok",
     Verdict.HUMAN,
@@ -126,6 +126,12 @@ WEB_VIEW = Rule(
         r"^mozilla/5\.0 \(linux;[^()]*(\([^()]*\)[^()]*)?; wv\) applewebkit/",
         r"^mozilla/5\.0 \((iphone|ipad|ipod)[^()]*\) (apple)?webkit/[0-9.]+ \(khtml, like gecko\) mobile/\w+ [^(]",
     ),
+)
+
+SCANNING = Rule(
+    "scanner_ua",
+    Verdict.MACHINE,
+    (r"scanner|vulnerab|pen-?test|security\.txt|\bsecurity[ .-]?(research|scan|check|audit|monitor|dot-txt|headers)",),
 )
 
 TASK_NAMED = Rule(
@@ -184,9 +190,10 @@ RULES = (
     OTHER_PROXY,
     MAIL_CLIENT,
     LINK_PREVIEW,
-    SCANNER,
+    SCANNER_NAMED,
     SELF_NAMED,
     WEB_VIEW,
+    SCANNING,
     TASK_NAMED,
     BROWSER,
 )

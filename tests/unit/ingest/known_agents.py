@@ -81,6 +81,8 @@ APPS = (
     f"{IPHONE_APP} Instagram 300.0.0.0 (iPhone14,5; iOS 17_0; en_US; en; scale=3.00; 1170x2532; 514771569)",
     f"{IPHONE_APP} Twitter for iPhone/10.90",
     f"{IPHONE_APP} FeedReader/2.0",
+    f"{IPHONE_APP} QRScanner/3.1",
+    web_view("SM-A525F", " BarcodeScanner/1.0 Security Check"),
     web_view("SM-A525F", " NewsReader/4.1 Monitor/2"),
     web_view("SM-A525F", " LinkChecker/1.0 (Feed)"),
     web_view("Moto G (4)", " Line/15.4.2/IAB"),
