@@ -19,6 +19,7 @@ from app.ingest.look_back import LookBack
 from app.ingest.networks import Networks
 from app.ingest.personal import PersonalData
 from app.ingest.pipeline import Pipeline
+from app.ingest.reclassify import Reclassifier
 from app.ingest.sealed import SealedHits
 from app.ingest.signals import SignalReader
 from app.ingest.sources import Sources
@@ -27,7 +28,7 @@ from app.lib import clock
 from app.lib.log import WARNING, log_event
 from app.messages.erasure import Erasure
 from app.messages.unsubscribe import Unsubscribes
-from app.models.block import Block
+from app.models.block import FIRST_LINK_SLOT, Block, Channel
 from app.models.delivery import Endpoint
 from app.models.event import PUBLIC_KINDS, Event
 from app.privacy.keyring import Keyring
@@ -54,10 +55,11 @@ from app.storage.indexes import store_id
 from app.storage.messages import Messages
 from app.storage.numbers import Numbers
 from app.storage.recipient_keys import RecipientKeys
+from app.storage.reclassify_runs import ReclassifyRuns
 from app.storage.suppressions import Suppressions
 from app.storage.traces import Traces
 from app.storage.wakes import Wakes
-from app.tracking.codes import NUMBER_LIMIT, Codes
+from app.tracking.codes import NUMBER_LIMIT, TOKEN_NUMBERS, Codes
 from app.tracking.urls import TrackingUrls
 from app.webhooks.routing import plan_deliveries, wants
 from config.queues import TaskName
@@ -279,6 +281,40 @@ class Services:
             counts=self.batches,
             dead_letters=self.dead_letters,
         )
+
+    @cached_property
+    def reclassifier(self) -> Reclassifier:
+        return Reclassifier(
+            events=self.events,
+            runs=ReclassifyRuns(self.database),
+            look_back=self.look_back,
+            blocks_of=self._blocks_of,
+            tell=WebhookOutbox(self).write,
+        )
+
+    def _blocks_of(self, events: Sequence[Event]) -> dict[int, Block]:
+        """Blocks by start. A sealed token's message has none: one like it is made, of which no link is known."""
+        starts = {event.block for event in events}
+        found = {
+            block.start: block
+            for block in self.block_cache.find_many({start for start in starts if start < TOKEN_NUMBERS}).values()
+        }
+        tokens = {event.block: event for event in events if event.block >= TOKEN_NUMBERS}
+        messages = self.messages.get_many(tokens)
+        for start, event in tokens.items():
+            message = messages.get(start)
+            found[start] = Block(
+                start=start,
+                count=1,
+                stride=FIRST_LINK_SLOT,
+                brand_id=event.brand_id,
+                channel=Channel.EMAIL if message is None else message.channel,
+                links=(),
+                created_at=clock.from_ms(event.at_ms) if message is None else message.created_at,
+                campaign_id=event.campaign_id,
+                track_opens=message is not None,
+            )
+        return found
 
     def wake(self, endpoints: set[tuple[str, str]]) -> None:
         """Have the deliveries of endpoints sent now: one task for each (brand id, endpoint id) that has none waiting.

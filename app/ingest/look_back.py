@@ -162,7 +162,7 @@ class LookBack:
         Returns:
             the corrections to be told, also those of an earlier run for this batch that died before it told them.
         """
-        owners = {event.message: (judges[event.brand_id], blocks[event.block]) for event in events}
+        owners = _owners(events, judges, blocks)
         stored = self._corrections.load(messages)
         self._leave_busy(set(messages) - stored.keys())
         wrong = []
@@ -187,6 +187,18 @@ class LookBack:
         self._hints.forget(place for place in lost if place[0] < TOKEN_NUMBERS)
         return told
 
+    def differing(
+        self,
+        messages: Collection[int],
+        events: Sequence[Event],
+        judges: Mapping[str, Judge],
+        blocks: Mapping[int, Block],
+    ) -> int:
+        """How many corrections `settle` would make and tell, without making any."""
+        owners = _owners(events, judges, blocks)
+        revisions = [revise(known, *owners[message]) for message, known in self._corrections.load(messages).items()]
+        return sum(event.kind is EventKind.RECLASSIFIED for revision in revisions for event in revision.new)
+
     def hand_over(self, message: int, at_ms: int) -> None:
         """Note when a message was handed over, for the hits that follow."""
         if message < TOKEN_NUMBERS:
@@ -195,6 +207,12 @@ class LookBack:
     def _leave_busy(self, messages: set[int]) -> None:
         if messages:
             self._traces.leave({message: BUSY for message in messages if message < TOKEN_NUMBERS})
+
+
+def _owners(
+    events: Iterable[Event], judges: Mapping[str, Judge], blocks: Mapping[int, Block]
+) -> dict[int, tuple[Judge, Block]]:
+    return {event.message: (judges[event.brand_id], blocks[event.block]) for event in events}
 
 
 def _by_message(events: Iterable[Event]) -> dict[int, list[Event]]:
@@ -207,12 +225,18 @@ def _by_message(events: Iterable[Event]) -> dict[int, list[Event]]:
 
 def _may_matter(new: Sequence[Event], trace: Trace) -> bool:
     """Whether earlier events of a message can change what its new ones are, or the other way round."""
-    if trace.bits & TAINTED or (trace.bits & HIT and _trace_of(new) & TAINTED):
+    if trace.bits & TAINTED or (trace.bits & HIT and _may_be_certain(new)):
         return True
     if trace.bits & CLICKED and any(event.kind is not EventKind.OPENED for event in new):
         return True
     handed_over = trace.handed_over_ms
     return bool(handed_over) and any(-1000 <= event.at_ms - handed_over < _HANDED_OVER_MS for event in new)
+
+
+def _may_be_certain(new: Sequence[Event]) -> bool:
+    """Whether they can make a machine of the client of earlier hits: alone, by the trap, or by different links at once."""
+    asked_for = {event.slot for event in new if event.kind is not EventKind.OPENED}
+    return len(asked_for) > 1 or bool(_trace_of(new) & TAINTED) or any(event.signals & bits.TRAP for event in new)
 
 
 def _among_themselves(new: Sequence[Event]) -> bool:

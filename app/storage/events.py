@@ -27,6 +27,7 @@ from app.models.event import (
     FIRST_APPLE,
     FIRST_MACHINE,
     FIRST_OF_OTHER,
+    HIT_KINDS,
     MACHINE_RANKS,
     ONCE_PER_MESSAGE,
     PUBLIC_KINDS,
@@ -231,20 +232,37 @@ class EventStore:
             after: (recorded milliseconds, id) of the last event of the page before.
             before_ms: only what was recorded before this; leave a moment for batches that are being stored.
         """
+        query: Document = {}
+        if campaign_id is not None:
+            query["c"] = campaign_id
+        kinds = PUBLIC_KINDS if kind is None else (kind,)
+        return self._page(brand_id, kinds, query, after=after, since_ms=0, before_ms=before_ms, limit=limit)
+
+    def hits(
+        self, brand_id: str, *, after: tuple[int, bytes] | None, since_ms: int, before_ms: int, limit: int
+    ) -> list[Event]:
+        """As `page`, but only what is judged, and recorded from `since_ms` on."""
+        return self._page(brand_id, HIT_KINDS, {}, after=after, since_ms=since_ms, before_ms=before_ms, limit=limit)
+
+    def _page(
+        self,
+        brand_id: str,
+        kinds: Collection[EventKind],
+        query: Document,
+        *,
+        after: tuple[int, bytes] | None,
+        since_ms: int,
+        before_ms: int,
+        limit: int,
+    ) -> list[Event]:
         # All kinds by name instead of none: so MongoDB merges one scan per kind, each already in the order wanted.
-        kinds = [KIND_CODES[each] for each in (PUBLIC_KINDS if kind is None else (kind,))]
-        query: Document = {
-            "b": brand_id,
-            "k": {"$in": kinds},
-            "rt": {"$lt": Int64(before_ms)},
-            "im": {"$exists": False},
-        }
+        query |= {"b": brand_id, "k": {"$in": sorted(KIND_CODES[kind] for kind in kinds)}}
+        query["rt"] = {"$gte": Int64(since_ms), "$lt": Int64(before_ms)}
+        query["im"] = {"$exists": False}
         if after is not None:
             recorded, event_id = Int64(after[0]), after[1]
             query["rt"]["$gte"] = recorded
             query["$or"] = [{"rt": {"$gt": recorded}}, {"rt": recorded, "_id": {"$gt": event_id}}]
-        if campaign_id is not None:
-            query["c"] = campaign_id
         with translated():
             found = list(self._events.find(query).sort([("rt", 1), ("_id", 1)]).limit(limit))
         return [from_document(document) for document in found]
