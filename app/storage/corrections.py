@@ -122,7 +122,9 @@ class Corrections:
             updates.sort(key=lambda update: update[0])
             self._events.bulk_write([update for _, update in updates], session=session)
         if new:
-            self._events.insert_many([to_document(event, batch) for event in new], session=session)
+            # An implied open is nobody's batch's: it is counted here, and a batch that runs again must not do so too.
+            documents = [to_document(event, b"" if event.implied else batch) for event in new]
+            self._events.insert_many(documents, session=session)
         if rows := [[*key, number] for key, number in counts.items() if number]:
             now = clock.now()
             marker = {"_id": f"correction:{ids.new_id().hex()}", "at": now, "records": 0, "open": now, "counts": rows}
@@ -132,10 +134,19 @@ class Corrections:
     def _load(self, messages: Collection[int], session: ClientSession | None) -> dict[int, list[Document]]:
         found: dict[int, list[Document]] = {}
         for chunk in _chunks(sorted(messages)):
-            query = {"m": {"$in": list(chunk)}}
-            for document in self._events.find(query, session=session).hint("first").limit(_CHUNK * (MOST_EVENTS + 1)):
+            documents = self._some(chunk, _CHUNK * (MOST_EVENTS + 1), session)
+            if documents is None:  # one of them has very many: each by itself, so that none is read by half
+                parts = [self._some([message], MOST_EVENTS + 1, session) for message in chunk]
+                documents = [document for part in parts if part is not None for document in part]
+            for document in documents:
                 found.setdefault(int(document["m"]), []).append(document)
         return {message: documents for message, documents in found.items() if len(documents) <= MOST_EVENTS}
+
+    def _some(self, messages: Sequence[int], limit: int, session: ClientSession | None) -> list[Document] | None:
+        """All events of messages; None when there are `limit` or more."""
+        query = {"m": {"$in": list(messages)}}
+        documents = list(self._events.find(query, session=session).hint("first").limit(limit))
+        return None if len(documents) >= limit else documents
 
 
 def _update(before: Event, after: Event, document: Document) -> tuple[int, UpdateOne]:
