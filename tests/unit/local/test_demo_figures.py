@@ -19,7 +19,7 @@ from local.demo.figures import (
     Row,
     Seen,
     compare,
-    expected_figures,
+    figures_of,
     from_api,
     from_webhook,
     table,
@@ -58,7 +58,7 @@ def test_there_is_a_row_for_every_brand_and_type_also_without_events() -> None:
 
 def test_of_several_counted_events_of_a_message_one_is_expected_to_be_the_first() -> None:
     other = Happened("fernhalt", CLICKED, "msg_2", "lnk_1")
-    assert expected_figures([CLICK, CLICK, BOT_CLICK, other]) == Figures(events=4, counted=3, first=2)
+    assert figures_of([CLICK, CLICK, BOT_CLICK, other]) == Figures(events=4, counted=3, first=2)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,15 @@ def test_api_and_webhook_tell_the_same_event_alike() -> None:
         told = {"message_id": "msg_1"} if kind in (SENT, UNSUBSCRIBED) else common
         by_webhook = from_webhook({"id": "evt_1", "type": kind, "data": {"brand_id": "fernhalt", **told, **webhook}})
         assert by_api == by_webhook
+
+
+def test_the_first_open_may_be_one_that_only_a_click_tells_of() -> None:
+    opened = Seen(Happened("fernhalt", OPENED, "msg_1", "footer"), False)
+    clicked = {"evt_2": Seen(CLICK, True)}
+    for others, differs in (({}, True), (clicked, False)):
+        events = {"evt_1": opened, **others}
+        rows = compare(["fernhalt"], [event.happened for event in events.values()], events, events)
+        assert [row.type for row in rows if not row.ok] == ([OPENED] if differs else [])
 
 
 CORRECTION = Seen(CLICK._replace(type=RECLASSIFIED, verdict=MACHINE, counted=False), False, "evt_1")
