@@ -87,7 +87,7 @@ class Bench:
         with on_core(core):
             self._valkey = start_redis(folder / "valkey")
         stack.callback(self._valkey.stop)
-        environment = application_environment(folder, BRAND, mongod, self._valkey)
+        environment = application_environment(folder, [BRAND], mongod, self._valkey)
         settings = load_settings({**environment, "TELLTALE_STATE_DIR": str(folder / "ours")})
         self._traffic = store_mailing(settings)
         links = folder / "links.json"

@@ -89,7 +89,7 @@ class Bench:
         self._valkey = start_redis(folder / "valkey")
         stack.callback(self._valkey.stop)
         environment = {
-            **application_environment(folder, _BRAND, self._mongod, self._valkey),
+            **application_environment(folder, [_BRAND], self._mongod, self._valkey),
             "TELLTALE_WEB_PROCESSES": "2",
         }
         settings = load_settings({**environment, "TELLTALE_STATE_DIR": str(folder / "cli")})

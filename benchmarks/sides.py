@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,13 +142,15 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) * _TICK_SECONDS + sum(cpu_seconds(int(child)) for child in children)
 
 
-def application_environment(folder: Path, brand: Mapping[str, Any], mongod: Server, valkey: Server) -> dict[str, str]:
-    """What the application needs beside its place: one brand, these stores, keys of its own."""
-    brands = folder / "brands.yaml"
-    brands.write_text(json.dumps({"version": 1, "brands": [brand]}))  # JSON is YAML
+def application_environment(
+    folder: Path, brands: Sequence[Mapping[str, Any]], mongod: Server, valkey: Server
+) -> dict[str, str]:
+    """What the application needs beside its place: brands, these stores, keys of its own."""
+    brands_file = folder / "brands.yaml"
+    brands_file.write_text(json.dumps({"version": 1, "brands": list(brands)}))  # JSON is YAML
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     return {
-        "TELLTALE_BRANDS_FILE": str(brands),
+        "TELLTALE_BRANDS_FILE": str(brands_file),
         "TELLTALE_MONGO_URL": mongod.url,
         "TELLTALE_REDIS_URL": valkey.url,
         "TELLTALE_CODE_KEY": key,
