@@ -1,7 +1,7 @@
 """Person, proxy or machine by the user agent alone: `judge_user_agent`.
 
 First our own rules in their order (`user_agent_rules`), then the shape that every browser has, then the two maintained
-lists (`user_agent_lists`). Everything that is matched is linear in the length of the agent, which is cut first.
+lists (`user_agent_lists`). An agent is cut first, so that a hostile one of any length costs little more than a plain one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PLACEHOLDERS = frozenset(
 # What a phone is called, and what an app says of the phone: people do not choose these words, and "CUBOT", "Spider" or
 # "Fever" are models. An Android's model and build, Facebook's bracket (device, carrier), Instagram's (maker, model).
 _DEVICE_NAMES = re.compile(
-    r"((?:Android|Adr)[ /]?[\w.]*;(?: ?[a-z]{2}[-_][a-z]{2};)?)[^;()/]*(?: Build/[^;()]*)?"
+    r"(\b(?:Android|Adr)[ /]?[\w.]*;(?: ?[a-z]{2}[-_][a-z]{2};)?)[^;()/]*(?: Build/[^;()]*)?"
     r"|\[FB[^\]]*\]?"
     r"|\(\d+/[\w.]+; ?\d+dpi;[^()]*\)?",
     re.IGNORECASE,
