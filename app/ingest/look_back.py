@@ -234,7 +234,7 @@ def _may_matter(new: Sequence[Event], trace: Trace) -> bool:
 
 
 def _may_be_certain(new: Sequence[Event]) -> bool:
-    """Whether they can make a machine of the client of earlier hits: alone, by the trap, or by different links at once."""
+    """Whether they can make a machine of the client of earlier hits: each alone, by the trap, or by links at once."""
     asked_for = {event.slot for event in new if event.kind is not EventKind.OPENED}
     return len(asked_for) > 1 or bool(_trace_of(new) & TAINTED) or any(event.signals & bits.TRAP for event in new)
 
