@@ -108,11 +108,19 @@ class Reader:
         return found
 
     def hear(self) -> list[tuple[str, str]]:
-        """What a screen reader gets of the document that is shown: role and name of everything in the tree."""
+        """What a screen reader gets of the document that is shown: role and name of everything in the tree.
+
+        Without blanks, and without the lines of a text: whether those are in the tree depends on when it was made.
+        """
         session = self._page.context.new_cdp_session(self._page)
         nodes = session.send("Accessibility.getFullAXTree")["nodes"]
         session.detach()
-        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+        found = [
+            (node["role"]["value"], " ".join(node.get("name", {}).get("value", "").split()))
+            for node in nodes
+            if not node["ignored"]
+        ]
+        return [(role, name) for role, name in found if role != "InlineTextBox" and (name or role != "StaticText")]
 
     def tab_stops(self) -> list[tuple[str, str]]:
         """Where the Tab key leads, from the beginning to the end of the document that is shown: name and text."""
