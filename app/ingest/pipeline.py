@@ -204,17 +204,15 @@ class Pipeline:
         known, free = self._hints.claim(list(places - unhinted))
         free |= unhinted
         guessed: list[Event] = []
-        left_out: list[Event] = []
         for event, place in placed:
             if event.implied and _is_open(event.message, known):
-                left_out.append(event)
                 continue
             tried = event.kind in ONCE_PER_MESSAGE or event.implied or place in free
             if tried and place is not None:
                 free.discard(place)
             rank = MACHINE_RANKS.get(event.judgement.share, FIRST)
             guessed.append(event._replace(rank=rank) if tried else event)
-        batch.events = self._events.insert(guessed, batch.id, left_out)
+        batch.events = self._events.insert(guessed, batch.id)
         certain = known | {place for event in batch.events if event.rank != AGAIN and (place := event.place)}
         if unsure := places - certain:
             batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)

@@ -11,7 +11,7 @@ import pymongo
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from app.errors import StoreUnavailable
@@ -21,6 +21,7 @@ from app.models.event import AGAIN, Event, EventKind
 from app.storage.client import WRITE_CONCERN, Document, translated
 from app.storage.event_documents import KIND_CODES, correction_of, from_document, to_document
 from app.storage.events import batch_digest
+from app.storage.messages import DUPLICATE_KEY
 
 MOST_EVENTS = 1000
 """Of one message. Who has more is not looked back over: a link that is passed around, not a scanner."""
@@ -63,7 +64,7 @@ class Corrections:
         query = {
             "m": {"$in": sorted(messages)},
             "k": KIND_CODES[EventKind.RECLASSIFIED],
-            "bt": batch_digest(batch_id),
+            "bt": _digest(batch_id),
         }
         with translated():
             return [from_document(document) for document in self._events.find(query).hint("first")]
@@ -86,24 +87,20 @@ class Corrections:
                 try:
                     made += self._settle(chunk, revise, batch_id)
                     break
-                except DuplicateKeyError as error:  # an event was stored at that moment; now it will be seen
-                    if attempt == _ATTEMPTS - 1:
-                        raise StoreUnavailable("corrections keep colliding") from error
+                except StoreUnavailable as error:
+                    # An event was stored at that moment, and has the rank; now it will be seen.
+                    if attempt == _ATTEMPTS - 1 or not _is_collision(error.__cause__):
+                        raise
         return made
 
     def _settle(self, messages: Sequence[int], revise: Revise, batch_id: str) -> list[Event]:
-        try:
-            # The driver retries a transaction for two minutes by itself, whatever timeoutMS says.
-            with translated(), pymongo.timeout(_SECONDS), self._database.client.start_session() as session:
-                return session.with_transaction(
-                    lambda inside: self._correct(inside, messages, revise, batch_digest(batch_id)),
-                    read_concern=ReadConcern("snapshot"),
-                    write_concern=WRITE_CONCERN,
-                )
-        except StoreUnavailable as error:
-            if isinstance(error.__cause__, DuplicateKeyError):
-                raise error.__cause__ from None
-            raise
+        # The driver retries a transaction for two minutes by itself, whatever timeoutMS says.
+        with translated(), pymongo.timeout(_SECONDS), self._database.client.start_session() as session:
+            return session.with_transaction(
+                lambda inside: self._correct(inside, messages, revise, _digest(batch_id)),
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WRITE_CONCERN,
+            )
 
     def _correct(self, session: ClientSession, messages: Sequence[int], revise: Revise, batch: bytes) -> list[Event]:
         new: list[Event] = []
@@ -152,6 +149,17 @@ class Corrections:
 def _update(before: Event, after: Event, document: Document) -> tuple[int, UpdateOne]:
     change = UpdateOne({"_id": before.id, "m": before.message}, correction_of(before, after, document))
     return -1 if after.rank == AGAIN else after.rank, change
+
+
+def _digest(batch_id: str) -> bytes:
+    """Apart from the batch's own: what it stores it counts itself, and what corrects is counted by the correction."""
+    return batch_digest(f"correction:{batch_id}")
+
+
+def _is_collision(error: BaseException | None) -> bool:
+    if isinstance(error, BulkWriteError):
+        return all(one["code"] == DUPLICATE_KEY for one in error.details["writeErrors"])
+    return isinstance(error, DuplicateKeyError)
 
 
 def _chunks(messages: Sequence[int]) -> Iterator[Sequence[int]]:

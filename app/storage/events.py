@@ -69,27 +69,23 @@ class EventStore:
     def __init__(self, database: Database[Document]) -> None:
         self._events: Mongo[Document] = database["events"]
 
-    def insert(self, events: Sequence[Event], batch_id: str, left_out: Sequence[Event] = ()) -> list[Event]:
+    def insert(self, events: Sequence[Event], batch_id: str) -> list[Event]:
         """Store a batch's events; `event.rank` on the way in is a guess, on the way out it is the truth. For the
         kinds in `ONCE_PER_MESSAGE`, and for implied opens, the guess must be `FIRST`: they are that or not stored.
 
         Running a batch again, at the same time or later, gives the same answer: an event that is there already
         keeps what it has, and belongs to the batch that stored it. Its judgement is the one it was first stored with.
 
-        Args:
-            left_out: events that happen once and are not tried, because hints say that they happened; when this is not
-                the batch's first run, that run may have been the one that stored them.
-
         Returns:
-            the batch's events as stored, in order of arrival; without those another batch stored, and without
+            the batch's events as stored, in order of arrival, and implied opens that only an earlier run stored; without those another batch stored, and without
             second events of what happens once.
         Raises:
             StoreUnavailable: some may be missing; run the batch again.
         """
         with pymongo.timeout(_INSERT_SECONDS):
-            return self._insert(events, left_out, batch_digest(batch_id))
+            return self._insert(events, batch_digest(batch_id))
 
-    def _insert(self, events: Sequence[Event], left_out: Sequence[Event], batch: bytes) -> list[Event]:
+    def _insert(self, events: Sequence[Event], batch: bytes) -> list[Event]:
         stored: dict[bytes, Event] = {}
         waiting = {event.id: event for event in events}
         again = False
@@ -106,9 +102,14 @@ class EventStore:
                 waiting = {}
         if waiting:
             raise StoreUnavailable("events keep colliding")
-        if left_out and again:
-            self._settle(list(left_out), batch, stored)
-        return _in_order([*events, *left_out], stored)
+        more = self._implied_by(batch, events) if again else []
+        return _in_order([*events, *more], stored | {event.id: event for event in more})
+
+    def _implied_by(self, batch: bytes, events: Sequence[Event]) -> list[Event]:
+        """What an earlier run of a batch stored of implied opens; the clicks behind them may have been corrected since."""
+        query = {"m": {"$in": sorted({event.message for event in events})}, "bt": batch, "im": True}
+        with translated():
+            return [as_first_stored(from_document(row), row) for row in self._events.find(query).hint("first")]
 
     def _insert_some(self, events: list[Event], batch: bytes) -> set[bytes]:
         """Insert and answer the ids that a unique index refused."""
