@@ -11,12 +11,11 @@ from pydantic import AfterValidator, Field
 
 from app.brands.strict import Strict
 from app.models.bot_policy import DEFAULT_BOT_POLICY
-from app.models.reasons import REASONS
+from app.models.reasons import REASONS, SOFT
 
 NOT_IGNORED: Mapping[str, str] = MappingProxyType(
     {
         "ok": "is what remains when no rule speaks: there is nothing to switch off",
-        "soft_signals": "is a sum of weak signs: switch those off, or raise thresholds.machine_points",
         "implied": "is no judgement of a hit: it marks an open that a click stands for",
         "destination_blocked": "is no judgement of a hit: the person saw a page of ours, and that is never counted",
         "values_gone": "is no judgement of a hit: the person saw a page of ours, and that is never counted",
@@ -24,9 +23,6 @@ NOT_IGNORED: Mapping[str, str] = MappingProxyType(
 )
 """The reasons that `ignore` does not take, and why. All others are a rule's own, and every rule can be switched off."""
 IGNORABLE = frozenset(REASONS) - NOT_IGNORED.keys()
-
-NEVER_POINTS = 7
-"""As `machine_points`: there are six weak signs, so they never add up to a machine."""
 
 
 def _reason(text: str) -> str:
@@ -48,7 +44,8 @@ def _seconds_or_none(most: float) -> object:
 
 
 class ThresholdsSchema(Strict):
-    """Upper bounds keep what has to be remembered of a message within an hour, and a mistake from hiding everybody."""
+    """Upper bounds keep a mistake from hiding everybody, and times to what ingest remembers: an hour of a message's
+    hits, a minute after its hand-over."""
 
     burst_links: Annotated[int, Field(ge=2, le=50)] = DEFAULT_BOT_POLICY.burst_links
     burst_seconds: Annotated[float, _seconds(60)] = DEFAULT_BOT_POLICY.burst_seconds
@@ -56,11 +53,11 @@ class ThresholdsSchema(Strict):
     look_back_seconds: Annotated[float, _seconds_or_none(60)] = DEFAULT_BOT_POLICY.look_back_seconds
     taint_seconds: Annotated[float, _seconds(3600)] = DEFAULT_BOT_POLICY.taint_seconds
     too_fast_seconds: Annotated[float, _seconds(60)] = DEFAULT_BOT_POLICY.too_fast_seconds
-    fast_seconds: Annotated[float, _seconds(300)] = DEFAULT_BOT_POLICY.fast_seconds
-    microsoft_seconds: Annotated[float, _seconds_or_none(600)] = DEFAULT_BOT_POLICY.microsoft_seconds
+    fast_seconds: Annotated[float, _seconds(60)] = DEFAULT_BOT_POLICY.fast_seconds
+    microsoft_seconds: Annotated[float, _seconds_or_none(60)] = DEFAULT_BOT_POLICY.microsoft_seconds
     echo_seconds: Annotated[float, _seconds(300)] = DEFAULT_BOT_POLICY.echo_seconds
     stale_versions: Annotated[int, Field(ge=6, le=200)] = DEFAULT_BOT_POLICY.stale_versions
-    machine_points: Annotated[int, Field(ge=1, le=NEVER_POINTS)] = DEFAULT_BOT_POLICY.machine_points
+    machine_points: Annotated[int, Field(ge=1, le=len(SOFT))] = DEFAULT_BOT_POLICY.machine_points
 
 
 class BotsSchema(Strict):
