@@ -119,9 +119,7 @@ class Corrections:
             updates.sort(key=lambda update: update[0])
             self._events.bulk_write([update for _, update in updates], session=session)
         if new:
-            # An implied open is nobody's batch's: it is counted here, and a batch that runs again must not do so too.
-            documents = [to_document(event, b"" if event.implied else batch) for event in new]
-            self._events.insert_many(documents, session=session)
+            self._events.insert_many([to_document(event, batch) for event in new], session=session)
         if rows := [[*key, number] for key, number in counts.items() if number]:
             now = clock.now()
             marker = {"_id": f"correction:{ids.new_id().hex()}", "at": now, "records": 0, "open": now, "counts": rows}

@@ -77,8 +77,8 @@ class EventStore:
         keeps what it has, and belongs to the batch that stored it. Its judgement is the one it was first stored with.
 
         Returns:
-            the batch's events as stored, in order of arrival, and implied opens that only an earlier run stored; without those another batch stored, and without
-            second events of what happens once.
+            the batch's events as stored, in order of arrival, and implied opens that only an earlier run stored;
+            without those another batch stored, and without second events of what happens once.
         Raises:
             StoreUnavailable: some may be missing; run the batch again.
         """
@@ -106,7 +106,7 @@ class EventStore:
         return _in_order([*events, *more], stored | {event.id: event for event in more})
 
     def _implied_by(self, batch: bytes, events: Sequence[Event]) -> list[Event]:
-        """What an earlier run of a batch stored of implied opens; the clicks behind them may have been corrected since."""
+        """The implied opens that an earlier run of a batch stored; their clicks may have been corrected since."""
         query = {"m": {"$in": sorted({event.message for event in events})}, "bt": batch, "im": True}
         with translated():
             return [as_first_stored(from_document(row), row) for row in self._events.find(query).hint("first")]
