@@ -20,7 +20,6 @@ from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link
 from app.models.message import Message, Recipient
 from app.models.record import Record
 from app.services import Services, build_services
-from app.storage.indexes import create_indexes
 from app.web.tracking.front import Front
 from config.settings import load_settings
 
@@ -96,7 +95,6 @@ def world(environment: dict[str, str], tmp_path: Path, database: Database[dict[s
         (secrets / brand_id).write_text(new_webhook_secret())
     file = tmp_path / "brands.yaml"
     file.write_text(json.dumps({"version": 1, "brands": [_brand("alder"), _brand("birch", client_address="none")]}))
-    create_indexes(database)
     services = build_services(load_settings({**environment, "TELLTALE_BRANDS_FILE": str(file)}), role="worker")
     block = store_block(services)
     found = World(services, block, None)  # type: ignore[arg-type]  # the front is made of the world's own lists

@@ -15,7 +15,6 @@ from werkzeug.test import TestResponse
 from app.factory import create_app
 from app.models.api_key import Scope
 from app.services import Services, build_services
-from app.storage.indexes import create_indexes
 from config.settings import load_settings
 from tests.integration.api.visitor import Visitor
 
@@ -46,7 +45,6 @@ brands:
 def services(environment: dict[str, str], tmp_path: Path, database: Database[dict[str, Any]]) -> Iterator[Services]:
     brands = tmp_path / "brands.yaml"
     brands.write_text(BRANDS, encoding="utf-8")
-    create_indexes(database)
     found = build_services(load_settings({**environment, "TELLTALE_BRANDS_FILE": str(brands)}), role="web")
     yield found
     found.close()
