@@ -3,7 +3,7 @@
 Real processes on this machine share its cores: mongod (replica set, majority and journaled writes, two secondary
 indexes), Valkey, the shipper, one Celery worker with three children. Everything runs and has ingested a few thousand
 events when full segments appear in the journal; from then until every batch has its marker the clock runs. One tenth
-of the events make a webhook delivery.
+of the hits are clicks and make a webhook delivery; a click on a message that nobody opened stores an implied open too.
 Afterwards the figures are recounted from the events: a fast wrong answer is no answer.
 """
 
@@ -25,19 +25,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pymongo.database import Database
+
 from app.brands import new_webhook_secret
 from app.journal.segments import list_segments
 from app.journal.writer import JournalWriter
 from app.lib import ids
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link
-from app.models.event import FIRST
+from app.models.event import FIRST, EventKind
 from app.models.message import Message, Recipient
 from app.models.record import RECORD_VERSION, HitKind, Record
 from app.services import Services, build_services
+from app.storage.event_documents import KIND_CODES
 from app.storage.indexes import create_indexes
+from app.storage.recount import recount
 from config.settings import load_settings
 from local.servers import start_mongod, start_redis
 
+_OPENED, _CLICKED = KIND_CODES[EventKind.OPENED], KIND_CODES[EventKind.CLICKED]
+_HIT_CODES = [_OPENED, _CLICKED]
 _BRANDS = 5
 _LINKS = 5
 _WARM_UP = 4000
@@ -45,13 +51,19 @@ _WORKERS = 3  # one more than cores: while one waits for the disk another comput
 _CACHE_GB = (
     8.0  # near what MongoDB takes by itself on such a machine; the half gigabyte of `make run` evicts all the time
 )
-_STAGES = ("decode", "attribute", "suppress", "classify", "store", "tell", "mark")
+_STAGES = ("decode", "attribute", "suppress", "classify", "look_back", "seal", "store", "correct", "tell", "mark")
 _AGENTS = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{n} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
-    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/1{n}.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:1{n}.0) Gecko/20100101 Firefox/1{n}.0",
 ]
+_BROWSER_FACTS = "shlm"
+"""What the front writes down of a current browser over https."""
+_IMAGE_PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+_PROXIED = 0.25
+"""The share of opens that come through it."""
+_SPAN_MS = 3_600_000
+"""The hits are those of one hour: put into one moment, every second click would look like a scanner's."""
 
 
 def brands_file(folder: Path) -> Path:
@@ -121,26 +133,33 @@ def register(services: Services, recipients: int) -> list[Block]:
 
 
 def fill_journal(folder: Path, services: Services, blocks: list[Block], events: int, seed: int) -> None:
-    """Nine opens to one click; half of the opens are repeats. Two writers, as two uWSGI workers would be."""
+    """The last hour: nine opens to one click; half of the opens are repeats. Two writers, as two uWSGI workers would
+    be."""
     chance = random.Random(seed)
     writers = [JournalWriter(folder, max_bytes=32 * 1024 * 1024, max_seconds=3600, low_bytes=0) for _ in range(2)]
-    agents = [agent.format(n=number) for agent in _AGENTS for number in range(25)]
+    agents = [agent.format(n=number) for agent in _AGENTS for number in range(25, 50)]
+    start_ms = time.time_ns() // 1_000_000 - _SPAN_MS
     for index in range(events):
+        at_ms = start_ms + index * _SPAN_MS // events
         block = chance.choice(blocks)
         click = chance.random() < 0.1
         slot = FIRST_LINK_SLOT + chance.randrange(_LINKS) if click else 1
         number = block.start + chance.randrange(block.count) * block.stride + slot
+        proxied = not click and chance.random() < _PROXIED
         record = Record(
             RECORD_VERSION,
-            ids.new_id().hex(),
+            ids.new_id(at_ms).hex(),
             HitKind.CLICK if click else HitKind.OPEN,
-            time.time_ns() // 1_000_000,
+            at_ms,
             f"t{block.brand_id[-1]}.example",
             services.codes.encode(number),
             "GET",
-            f"198.51.{chance.randrange(256)}.{chance.randrange(256)}",
-            chance.choice(agents),
+            f"66.249.81.{chance.randrange(256)}"
+            if proxied
+            else f"198.51.{chance.randrange(256)}.{chance.randrange(256)}",
+            _IMAGE_PROXY if proxied else chance.choice(agents),
             number=number,
+            facts="s" if proxied else _BROWSER_FACTS,
         )
         writers[index % 2].append(record)
     for writer in writers:
@@ -203,29 +222,35 @@ def run_round(
     return result
 
 
-def check(services: Services, events: int) -> None:
-    """Recount: every event once, one first per message and kind, the counts equal, a delivery per click."""
+def check(services: Services, hits: int) -> None:
+    """Recount: every hit once, one first per message and kind, an open behind every click, counts as the events say,
+    a delivery per click."""
     database = services.database
-    stored = database["events"].count_documents({})
-    clicks = database["events"].count_documents({"k": 3})
-    firsts = database["events"].count_documents({"f": 0})
-    pairs = len(
-        list(database["events"].aggregate([{"$match": {"n": True}}, {"$group": {"_id": {"m": "$m", "k": "$k"}}}]))
-    )
-    counted = [services.batches.figures(f"brand{number}") for number in range(_BRANDS)]
+    stored = database["events"].count_documents({"k": {"$in": _HIT_CODES}, "im": {"$exists": False}})
+    clicks = database["events"].count_documents({"k": _CLICKED})
+    ranked = _messages(database, {"f": FIRST})
+    opened, clicked = (_messages(database, {"n": True, "k": code}) for code in (_OPENED, _CLICKED))
+    brands = [f"brand{number}" for number in range(_BRANDS)]
+    counted = [{key: n for key, n in services.batches.figures(brand).items() if n} for brand in brands]
     problems = [
         name
         for name, seen, expected in (
-            ("events", stored, events),
-            ("firsts", firsts, pairs),
-            ("counts", sum(sum(figures.values()) for figures in counted), events),
-            ("unique", sum(n for figures in counted for key, n in figures.items() if key.rank == FIRST), firsts),
+            ("hits", stored, hits),
+            ("firsts", database["events"].count_documents({"f": FIRST}), len(opened) + len(clicked)),
+            ("firsts of messages", ranked, opened | clicked),
+            ("implied opens", clicked - opened, set()),
+            ("counts", counted, [dict(recount(database, brand)) for brand in brands]),
             ("deliveries", database["deliveries"].count_documents({}), clicks),
         )
         if seen != expected
     ]
     if problems:
         raise SystemExit(f"the figures do not add up: {', '.join(problems)}")
+
+
+def _messages(database: Database[dict[str, Any]], query: dict[str, Any]) -> set[int]:
+    """The messages that have such an event."""
+    return {row["_id"] for row in database["events"].aggregate([{"$match": query}, {"$group": {"_id": "$m"}}])}
 
 
 def read_stages(log: Path) -> dict[str, float]:
