@@ -1,7 +1,7 @@
 """Person, proxy or machine by the user agent alone: `judge_user_agent`.
 
 First our own rules in their order (`user_agent_rules`), then the shape that every browser has, then the two maintained
-lists (`user_agent_lists`). An agent is cut first, so that a hostile one of any length costs little more than a plain one.
+lists (`user_agent_lists`). An agent is cut first, so that a hostile one costs little more than a plain one.
 """
 
 from __future__ import annotations
