@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pymongo
 from bson import Int64
@@ -112,21 +112,21 @@ def _pipeline(query: ClickQuery, table: Joined | None, limit: int) -> list[Docum
     match = query.match()
     if table is not None:
         match["bl"] = {"$in": [Int64(start) for start in table.blocks]}
-    of_message: dict[str, Any] = {
+    link = {
         "bl": {"$cond": [_BY_TOKEN, None, "$bl"]},
         "s": "$s" if table is None else _joined_slot(table.slots),
-        "m": "$m",
         "v": "$v",
         "n": "$n",
         "apple": {"$in": [APPLE_PREFETCH, "$r"]},
     }
-    of_link = {name: f"$_id.{name}" for name in of_message if name != "m"}
+    # A set of messages, and not a group for each message first, is a third faster. A block has a thousand at most.
+    messages = {"$addToSet": "$m"}
     personal = {"$max": {"$cond": [_BY_TOKEN, "$p", None]}}
     return [
         {"$match": match},
-        {"$group": {"_id": of_message, "number": {"$sum": 1}, "p": personal}},
-        {"$group": {"_id": of_link, "number": {"$sum": "$number"}, "messages": {"$sum": 1}, "p": {"$max": "$p"}}},
+        {"$group": {"_id": link, "number": {"$sum": 1}, "messages": messages, "p": personal}},
         {"$limit": limit},
+        {"$set": {"messages": {"$size": "$messages"}}},
     ]
 
 
