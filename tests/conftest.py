@@ -53,15 +53,16 @@ def _indexes(database: Database[dict[str, Any]]) -> dict[str, Any]:
 
 def _empty(database: Database[dict[str, Any]]) -> None:
     """Also what is counted and the name of the database, so that it is a new one to whoever opens it next."""
-    names = [name for name in database.list_collection_names() if not name.startswith("system.")]
-    found = _counts(database, names)
-    large = [name for name, count in found.items() if count > _FEW]
-    for name in found:
-        if name in large:
-            database.drop_collection(name)
-        else:
-            database[name].delete_many({})
-    if large or not INDEXES.keys() <= set(names):
+    collections = [one for one in database.list_collections() if not one["name"].startswith("system.")]
+    names = [one["name"] for one in collections]
+    counts = _counts(database, names)
+    # Those with options: a test made one refuse documents.
+    dropped = [one["name"] for one in collections if one["options"] or counts.get(one["name"], 0) > _FEW]
+    for name in dropped:
+        database.drop_collection(name)
+    for name in counts.keys() - set(dropped):
+        database[name].delete_many({})
+    if not INDEXES.keys() <= set(names) - set(dropped):
         create_indexes(database)
         database["counters"].delete_many({})
 
