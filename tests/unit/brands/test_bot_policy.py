@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.brands.secrets import SecretReader
 from app.models.bot_policy import DEFAULT_BOT_POLICY, BotPolicy
 from app.models.reasons import REASONS
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "classification.md"
 MINIMAL: dict[str, Any] = {"id": "acme", "name": "Acme", "tracking_hosts": ["t.acme.example"]}
 
 
@@ -154,3 +156,18 @@ def test_thresholds_are_bounded(threshold: str, least: float, most: float) -> No
         assert getattr(parse({"thresholds": {threshold: value}}).bots, threshold) == value
     for value in (least - 1, -1, most + 1, 1e300, float("nan"), float("inf"), True, "3", None):
         assert f"field bots.thresholds.{threshold}: must be" in fault({"thresholds": {threshold: value}})
+
+
+def test_the_documented_defaults_and_bounds_are_those_of_the_schema() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (above )?(\d+), (\d+) \|", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    documented = {name: (float(usual), bool(above), float(low), float(high)) for name, usual, above, low, high in rows}
+    properties = ThresholdsSchema.model_json_schema()["properties"]
+    assert documented == {
+        name: (
+            found["default"],
+            "exclusiveMinimum" in found,
+            found.get("exclusiveMinimum", found.get("minimum")),
+            found["maximum"],
+        )
+        for name, found in properties.items()
+    }
