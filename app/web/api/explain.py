@@ -27,7 +27,8 @@ _IF_THERE = ("position", "link_id", "url", "user_agent", "client", "method")
 def explain(call: Call) -> Reply:
     message = own_message(call)
     found = call.services.events.of_message(message.number, MAX_EVENTS + 1)
-    events, more = found[:MAX_EVENTS], len(found) > MAX_EVENTS
+    # By when it happened, because what was reported has the id of the report. What is concluded follows its evidence.
+    events = sorted(found[:MAX_EVENTS], key=lambda event: (event.at_ms, event.implied, event.id))
     sent_ms = max((event.at_ms for event in events if event.kind is EventKind.SENT), default=None)
     sent = {} if sent_ms is None else {"sent_at": clock.rfc3339(clock.from_ms(sent_ms))}
     return Reply(
@@ -39,7 +40,7 @@ def explain(call: Call) -> Reply:
             "erased": message.erased,
             "conclusion": conclude(events),
             "events": _events(call, events, sent_ms),
-            "more": more,
+            "more": len(found) > MAX_EVENTS,
         }
     )
 

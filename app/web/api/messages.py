@@ -77,6 +77,7 @@ def read(call: Call) -> Reply:
     events = call.services.events.of_message(message.number)
     # What was only looked at or concluded is evidence: `explain` has it.
     shown = [event for event in events if event.kind in PUBLIC_KINDS and not event.implied]
+    shown.sort(key=lambda event: (event.at_ms, event.id))  # what was reported has the id of the report
     return Reply({**_message_json(call, message, shown), **_first_human(events)})
 
 

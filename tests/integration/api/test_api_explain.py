@@ -54,7 +54,8 @@ class Story:
         self.number = registered(call, services, brand) if number is None else number
         self.id = services.codes.message_id(self.number)
         if number is None:
-            self.happens(EventKind.SENT, 0, rank=FIRST)
+            # Reported later, as brands do.
+            self.happens(EventKind.SENT, 0, rank=FIRST, id=ids.new_id())
 
     def happens(
         self, kind: EventKind, seconds: float, judgement: Judgement = PERSON, *, rank: int = AGAIN, **change: Any
@@ -171,10 +172,12 @@ def test_the_hidden_link_and_an_open_that_only_a_click_tells_of(story: Story) ->
     story.happens(EventKind.CLICKED, 3, machine("honeypot"), rank=FIRST_MACHINE, signals=signals.TRAP)
     click = story.happens(EventKind.CLICKED, 100, rank=FIRST)
     implied = Judgement(Verdict.HUMAN, True, ("implied",))
-    story.happens(EventKind.OPENED, 100, implied, rank=FIRST, implied=True, id=click.id[:-1] + b"\xff")
+    story.happens(
+        EventKind.OPENED, 100, implied, rank=FIRST, implied=True, id=click.id[:-1] + bytes([click.id[-1] ^ 1])
+    )
     told = story.read()
     assert told["events"][1]["story"].startswith("The hidden link was followed 3.0 seconds after the message was sent")
-    assert [event["implied"] for event in told["events"][2:]] in ([False, True], [True, False])
+    assert [event["implied"] for event in told["events"][2:]] == [False, True]
     assert told["conclusion"].startswith("Counted as opened (a click shows it) on ")
     timeline = story.read("")
     assert timeline["state"] == "clicked"
