@@ -256,8 +256,11 @@ def test_a_write_error_that_is_no_duplicate_is_not_swallowed(
 ) -> None:
     database.command("collMod", "deliveries", validator={"attempts": {"$lt": 5}})
     made = make_deliveries(2)
-    with pytest.raises(StoreUnavailable):
-        deliveries.insert_many([made[0], replace(made[1], attempts=7)])
+    try:
+        with pytest.raises(StoreUnavailable):
+            deliveries.insert_many([made[0], replace(made[1], attempts=7)])
+    finally:
+        database.command("collMod", "deliveries", validator={})
 
 
 def test_finished_rows_expire_and_waiting_ones_do_not(
