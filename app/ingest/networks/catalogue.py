@@ -63,16 +63,17 @@ KINDS = {
             },
             parse=google,
         ),
-        # Yahoo with AOL. Yahoo Japan is another company with another mail.
+        # With AOL, and with Yahoo Japan: another company, but its mail's proxy has the same name.
         Kind(
             "yahoo",
             YAHOO,
-            "Yahoo",
+            "Yahoo, AOL and Yahoo Japan",
             4 * _MI,
             systems=frozenset(
                 {5779, 7233, 7280, 10229, 10230, 10310, 10880, 14196, 14776, 14777, 14778, 14779, 14780, 15635, 16515}
                 | {18293, 23879, 23880, 23926, 24376, 24506, 26101, 28122, 34010, 36088, 36229, 36646, 36647, 36752}
                 | {38032, 38072, 39995, 42173, 43428, 56173, 203070, 203219, 203220, 393245}
+                | {18140, 23816, 24296, 24572, 55898}
             ),
         ),
         Kind(

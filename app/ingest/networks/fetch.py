@@ -33,7 +33,8 @@ def from_web(files: Mapping[str, str], deadline_seconds: float, max_bytes: int =
 
     Args:
         files: URL by name.
-        deadline_seconds: for all of them together.
+        deadline_seconds: for all of them together. Only a name server that never answers can hold it up longer, by
+            the time-out of the system's resolver: that call cannot be cancelled.
         max_bytes: of one file.
     """
     return asyncio.run(_gather(files, deadline_seconds, max_bytes))
