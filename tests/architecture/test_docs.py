@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from app.analytics.definitions import FIGURES, ROWS
 from app.models.event import PUBLIC_KINDS
 from app.models.reasons import REASONS
 from app.storage.indexes import INDEXES
@@ -160,6 +161,16 @@ def test_the_glossary_has_every_event_type_and_reason() -> None:
 def test_the_glossary_has_the_words_of_every_reason() -> None:
     for code, words in REASONS.items():
         assert f"| `{code}` | {words} |" in BY_NAME["docs/glossary.md"]
+
+
+def test_figures_has_every_figure_and_row_in_the_words_of_the_code() -> None:
+    lines = BY_NAME["docs/figures.md"].splitlines()
+    figures = [f"| `{one.name}` | {one.unit.value} | {one.view.value} | {one.words} |" for one in FIGURES]
+    head = lines.index("| figure | unit | view | says |")
+    assert lines[head + 2 : head + 3 + len(figures)] == [*figures, ""]
+    rows = [f"| `{name}` | {words} |" for name, words in ROWS.items()]
+    head = lines.index("| `by` | a row is |")
+    assert lines[head + 2 : head + 3 + len(rows)] == [*rows, ""]
 
 
 def test_architecture_has_every_collection() -> None:

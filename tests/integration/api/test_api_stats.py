@@ -213,6 +213,30 @@ def test_by_url_a_message_is_once_in_the_unique_figure(call: Call, clicked: str)
     assert shown(rows, "total", "unique") == [("sale", "lnk_1,lnk_2", 3, 1)]
 
 
+def test_links_of_sealed_tokens_are_shown_by_where_they_led_and_traps_not_at_all(
+    call: Call, services: Services, visitor: Visitor
+) -> None:
+    about = {"purpose": "click", "campaign_id": "spring", "destination": "https://alder.example/sale"}
+    wanted = [{**about, "reference": f"m-{number}", "address": f"p{number}@people.example"} for number in range(2)]
+    for token in call("POST", "/v1/tokens", {"tokens": wanted}).get_json()["tokens"]:
+        visitor.get(token["url"])
+        visitor.get(token["url"])
+    visitor.ingest()
+    change_brand(services, "bots: {trap_link: true}")
+    first, *_ = registered(call, TWICE)
+    trap = len(block_of(services, first).links)
+    assert block_of(services, first).links[-1].trap
+    click(services, first, 1)
+    click(services, first, trap, MACHINE)
+    by_link = stats(call, "by=link&campaign_id=spring&view=all")["rows"]
+    (token_id,) = by_link[1]["link_ids"]
+    assert shown(by_link, "all") == [("sale", "lnk_1", 1), ("sale", token_id, 4)]
+    assert (token_id[:5], by_link[1].get("position")) == ("lnk_s", None)
+    assert shown(stats(call, "by=url&campaign_id=spring&view=all")["rows"], "all") == [("sale", f"lnk_1,{token_id}", 5)]
+    services.database["events"].update_many({}, {"$unset": {"p": ""}})
+    assert "url" not in stats(call, "by=link&campaign_id=spring")["rows"][1]
+
+
 def test_another_brands_message_has_no_figures(call: Call, clicked: str) -> None:
     assert_problem(call("GET", f"/v1/stats?by=link&message_id={clicked}", brand="birch"), 404, "not_found")
     assert len(stats(call, "by=link&campaign_id=spring", brand="birch")["rows"]) == 1
