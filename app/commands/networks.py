@@ -84,9 +84,11 @@ def refresh(
     Running processes use a new list within a minute.
     """
     kinds = _kinds(names)
-    if mirror is not None and "://" not in mirror and not Path(mirror).is_dir():
-        raise click.ClickException("--from is neither a folder nor a URL.")
+    if mirror is not None and not mirror.startswith(("http://", "https://")) and not Path(mirror).is_dir():
+        raise click.ClickException("--from is neither a folder nor a URL of the web.")
     files, place = fetched(kinds, mirror, deadline), _folder(folder)
+    if mirror is not None and not files:
+        raise click.ClickException("The mirror has none of the files.")
     try:
         with claimed(place):
             run = _Run(files, table_version, _in_use(place), None if dry_run else place, force)

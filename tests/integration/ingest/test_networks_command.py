@@ -217,6 +217,13 @@ def test_one_refused_list_does_not_keep_the_others_out(mirror: Mirror, folder: P
     assert file_of("relay", folder).exists()
 
 
+def test_a_mirror_without_any_of_the_files_is_an_error(mirror: Mirror, folder: Path, tmp_path: Path) -> None:
+    for source in (mirror.url, tmp_path, tmp_path / "nowhere", "ftp://mirror.example"):
+        result = refresh(folder, source)
+        assert result.exit_code == 1
+        assert "mirror has none" in result.output or "--from is neither" in result.output
+
+
 def test_a_file_is_checked_without_being_installed(folder: Path, tmp_path: Path) -> None:
     good, bad = SHIPPED / "scanners.txt", tmp_path / "scanners.txt"
     assert "would be installed" in networks("check", good, "--folder", folder).output
