@@ -80,7 +80,8 @@ def _one(event: Event, shown: Mapping[str, Any], corrections: Sequence[Event], s
         "reasons": words.reasons_of(event.judgement.reasons),
         "implied": event.implied,
         "corrections": [_correction(one, one.before) for one in corrections if one.before is not None],
-        **{name: shown[name] for name in _IF_THERE if name in shown},
+        # Nothing was requested, so there is no place where.
+        **{name: shown[name] for name in _IF_THERE if name in shown and not event.implied},
     }
 
 
