@@ -19,7 +19,9 @@ from app.tracking.link_table import LinkTable
 from app.tracking.rewrite_html import plan_html_or_keep
 from app.tracking.rewrite_text import plan_text
 
-RULES = LinkRules(own_hosts=frozenset({"t.example"}), vml=True, values=frozenset({"a", "url"}), protocol_relative=True)
+RULES = LinkRules(
+    own_hosts=frozenset({"t.example"}), vml=True, trap=True, values=frozenset({"a", "url"}), protocol_relative=True
+)
 MIB_5 = 5 * 1024 * 1024
 
 
@@ -56,6 +58,8 @@ HTML = {
     "raw text": only("<title>"),
     "pixels": only("<img src='https://t.example/o/x'>"),
     "almost pixels": around("<img src='https://t.example", ":/o/"),
+    "traps": only("<a href='https://t.example/c/x' aria-hidden=true tabindex=-1>"),
+    "almost traps": around("<a aria-hidden=true tabindex=-1 href='https://t.example", ":/c/"),
     "almost unsubscribe": only("%7B%7Bunsubscribe_url {{unsubscribe_url"),
 }
 TEXT = {
