@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app.commands
 from app.analytics.definitions import FIGURES, ROWS
 from app.models.event import PUBLIC_KINDS
 from app.models.reasons import REASONS
@@ -195,17 +195,11 @@ def test_every_decision_is_in_the_list_under_its_number() -> None:
 
 
 def test_commands_of_the_command_line_exist() -> None:
+    command_line = app.commands.create_app().test_cli_runner()
     for name, text in BY_NAME.items():
         for group, command in re.findall(r"flask --app app\.commands (\w+) (\w+)", text):
-            done = subprocess.run(
-                [sys.executable, "-m", "flask", "--app", "app.commands", group, command, "--help"],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert done.returncode == 0, f"{name}: {group} {command}\n{done.stderr}"
+            done = command_line.invoke(args=[group, command, "--help"])
+            assert done.exit_code == 0, f"{name}: {group} {command}\n{done.output}"
 
 
 def _sample_receiver() -> Any:
