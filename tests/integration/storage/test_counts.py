@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from app.errors import StoreUnavailable
 from app.models.count import CountKey
 from app.models.event import AGAIN, FIRST, FIRST_APPLE
 from app.storage.batches import Batches
 from app.storage.count_query import CountQuery
+from app.storage.link_clicks import ClickQuery, clicks_per_link
 
 OPEN = CountKey("acme", "spring", "2026-01-02", "opened", "human", True, FIRST, "header")
 OTHERS = (
@@ -98,3 +100,13 @@ def test_campaigns_are_listed_by_id_wherever_they_are_counted(batches: Batches) 
     assert batches.campaigns("acme", CountQuery(), most=2) == ["", "b"]
     assert batches.campaigns("acme", CountQuery(after_campaign="b"), most=2) == ["c", "d"]
     assert batches.campaigns("acme", CountQuery(last_day=date(2026, 1, 1)), most=9) == []
+
+
+def test_reading_for_somebody_who_waits_ends_in_time(batches: Batches, database: Database[dict[str, Any]]) -> None:
+    moment = 1e-6
+    with pytest.raises(StoreUnavailable):
+        batches.figures("acme", seconds=moment)
+    with pytest.raises(StoreUnavailable):
+        batches.campaigns("acme", CountQuery(), most=1, seconds=moment)
+    with pytest.raises(StoreUnavailable):
+        clicks_per_link(database, ClickQuery("acme", 0, 1, "spring"), most=1, seconds=moment)
