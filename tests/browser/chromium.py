@@ -36,6 +36,10 @@ _SEE = """(host) => {
     if (typeof e.href === 'string') return [raw, e.href];
     try { return [raw, new URL(raw, document.baseURI).href]; } catch { return [raw, raw]; }  // inside SVG
   };
+  // What moves is shown as it ends, and what never ends as it began: two pictures of it must be equal.
+  for (const moving of document.getAnimations()) {
+    try { moving.finish(); } catch { moving.cancel(); }
+  }
   const root = document.documentElement;
   return {
     text: document.body.innerText,
@@ -91,6 +95,7 @@ class Reader:
         self._answer = answer
         self._document: tuple[bytes, str] = (b"", "")
         self._page: Page = context.new_page()
+        self._session = context.new_cdp_session(self._page)
         context.route("**/*", self._serve)
 
     def show(self, content: bytes, charset: str) -> Look:
@@ -100,7 +105,14 @@ class Reader:
         seen["links"] = [link and tuple(link) for link in seen["links"]]
         seen["traps"] = [tuple(trap) for trap in seen["traps"]]
         seen["pixels"] = [tuple(pixel) for pixel in seen["pixels"]]
-        return Look(screenshot=self._page.screenshot(full_page=True, animations="disabled"), **seen)
+        return Look(screenshot=self._picture(seen["size"]), **seen)
+
+    def _picture(self, size: list[float]) -> bytes:
+        """PNG of a document of this size, packed in a hurry; Playwright's own takes more than twice as long."""
+        clip = {"x": 0, "y": 0, "width": max(size[0], size[2]), "height": max(size[1], size[3]), "scale": 1}
+        how = {"format": "png", "captureBeyondViewport": True, "optimizeForSpeed": True, "clip": clip}
+        picture: str = self._session.send("Page.captureScreenshot", how)["data"]
+        return base64.b64decode(picture)
 
     def parse(self, urls: list[str]) -> list[str | None]:
         """Each URL as the browser reads it; None for what is none."""
@@ -112,9 +124,7 @@ class Reader:
 
         Without blanks, and without the lines of a text: whether those are in the tree depends on when it was made.
         """
-        session = self._page.context.new_cdp_session(self._page)
-        nodes = session.send("Accessibility.getFullAXTree")["nodes"]
-        session.detach()
+        nodes = self._session.send("Accessibility.getFullAXTree")["nodes"]
         found = [
             (node["role"]["value"], " ".join(node.get("name", {}).get("value", "").split()))
             for node in nodes
