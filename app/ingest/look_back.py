@@ -19,14 +19,14 @@ from app.models.event import HIT_KINDS, Event, EventKind, Judgement, Place
 from app.tracking.codes import TOKEN_NUMBERS
 
 HIT, CLICKED, TAINTED, BUSY = 1, 2, 4, 8
-"""Bits of a trace (`app.storage.traces`)."""
+"""Bits of a trace; behind them it counts who left `CLICKED` (`app.storage.traces`)."""
 _HANDED_OVER_MS = 61_000
 """How long after the hand-over it has a say, and a second for its rounding (`BotPolicy.microsoft_seconds`)."""
 
 
 class Trace(Protocol):
     @property
-    def bits(self) -> int: ...
+    def value(self) -> int: ...
     @property
     def handed_over_ms(self) -> int: ...
 
@@ -54,7 +54,7 @@ class Look:
     """What a batch found out before it was stored."""
 
     known: Mapping[int, int] = field(default_factory=dict)
-    """Message → the bits of its trace."""
+    """Message → the value of its trace."""
     everybody: bool = False
     """Nobody knows the traces: every message is looked at."""
     wrong: set[int] = field(default_factory=set)
@@ -85,13 +85,13 @@ class LookBack:
         traces = self._traces.read([message for message in by_message if message < TOKEN_NUMBERS])
         look.everybody = traces is None
         traces = traces or {}
-        look.known = {message: trace.bits for message, trace in traces.items()}
+        look.known = {message: trace.value for message, trace in traces.items()}
         asked: dict[int, list[Event]] = {}
         to_load = []
         for message, new in by_message.items():
             trace = traces.get(message)
             unknown = look.everybody or message >= TOKEN_NUMBERS
-            if trace is not None and trace.bits & BUSY:
+            if trace is not None and trace.value & BUSY:
                 continue
             if unknown or (trace is not None and _may_matter(new, trace)):
                 asked[message] = new
@@ -140,9 +140,9 @@ class LookBack:
             left, known = before[message], look.known.get(message, 0)
             if left & BUSY:
                 continue
-            # Somebody else was at this message since we looked; or it was corrected, and its ranks need looking after.
-            meanwhile = left & ~known
-            if (left | known) & TAINTED or meanwhile & CLICKED or (meanwhile and bit & (CLICKED | TAINTED)):
+            # A machine was there, or it was corrected and its ranks need looking after; or somebody else was at this
+            # message since we looked.
+            if left & TAINTED or (left != known and (left | bit) & (CLICKED | TAINTED)):
                 doubtful.add(message)
         return self.settle(doubtful, events, judges, blocks, batch_id) if doubtful else []
 
@@ -203,6 +203,8 @@ class LookBack:
         """Note when a message was handed over, for the hits that follow."""
         if message < TOKEN_NUMBERS:
             self._traces.hand_over(message, at_ms)
+            # Who is storing a hit at this moment has looked before: this makes them look again.
+            self._traces.leave({message: HIT | CLICKED})
 
     def _leave_busy(self, messages: set[int]) -> None:
         if messages:
@@ -225,9 +227,9 @@ def _by_message(events: Iterable[Event]) -> dict[int, list[Event]]:
 
 def _may_matter(new: Sequence[Event], trace: Trace) -> bool:
     """Whether earlier events of a message can change what its new ones are, or the other way round."""
-    if trace.bits & TAINTED or (trace.bits & HIT and _may_be_certain(new)):
+    if trace.value & TAINTED or (trace.value & HIT and _may_be_certain(new)):
         return True
-    if trace.bits & CLICKED and any(event.kind is not EventKind.OPENED for event in new):
+    if trace.value & CLICKED and any(event.kind is not EventKind.OPENED for event in new):
         return True
     handed_over = trace.handed_over_ms
     return bool(handed_over) and any(-1000 <= event.at_ms - handed_over < _HANDED_OVER_MS for event in new)

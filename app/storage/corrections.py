@@ -104,20 +104,24 @@ class Corrections:
 
     def _correct(self, session: ClientSession, messages: Sequence[int], revise: Revise, batch: bytes) -> list[Event]:
         new: list[Event] = []
-        updates: list[tuple[int, UpdateOne]] = []
+        # Ranks are given up before others take them: the unique index allows no moment with two.
+        given_up: list[UpdateOne] = []
+        updates: list[UpdateOne] = []
         counts: dict[CountKey, int] = {}
         for message, documents in self._load(messages, session).items():
             events = [from_document(document) for document in documents]
             revision = revise(message, events)
             by_id = {bytes(document["_id"]): document for document in documents}
-            updates += [_update(before, after, by_id[before.id]) for before, after in revision.changes]
+            for before, after in revision.changes:
+                one = {"_id": before.id, "m": message}
+                if AGAIN != before.rank != after.rank:
+                    given_up.append(UpdateOne(one, {"$set": {"f": before.id}}))
+                updates.append(UpdateOne(one, correction_of(before, after, by_id[before.id])))
             new += revision.new
             for key, number in revision.counts.items():
                 counts[key] = counts.get(key, 0) + number
         if updates:
-            # Ranks are given up before others take them: the unique index allows no moment with two.
-            updates.sort(key=lambda update: update[0])
-            self._events.bulk_write([update for _, update in updates], session=session)
+            self._events.bulk_write([*given_up, *updates], session=session)
         if new:
             self._events.insert_many([to_document(event, batch) for event in new], session=session)
         if rows := [[*key, number] for key, number in counts.items() if number]:
@@ -142,11 +146,6 @@ class Corrections:
         query = {"m": {"$in": list(messages)}}
         documents = list(self._events.find(query, session=session).hint("first").limit(limit))
         return None if len(documents) >= limit else documents
-
-
-def _update(before: Event, after: Event, document: Document) -> tuple[int, UpdateOne]:
-    change = UpdateOne({"_id": before.id, "m": before.message}, correction_of(before, after, document))
-    return -1 if after.rank == AGAIN else after.rank, change
 
 
 def _digest(batch_id: str) -> bytes:

@@ -1,7 +1,7 @@
 """What ingest remembers for a while of a message that was hit: whether its other events can change a verdict.
 
-Four bits and the second of its hand-over per message, in Redis. They only save looking: who finds a bit, or no
-Redis, or a Redis that has lost what it knew less than an hour ago, reads the message's events from MongoDB.
+Four bits, how often clicks came, and the second of its hand-over per message, in Redis. They only save looking: who
+finds a bit, or no Redis, or one that lost what it knew a short while ago, reads the message's events from MongoDB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _log = logging.getLogger("telltale.storage")
 HIT = 1
 """It has an event."""
 CLICKED = 2
-"""It has an event that a burst, a sweep or an echo can be made of."""
+"""It has an event that a burst, a sweep or an echo can be made of. Whoever leaves this also adds one to a count of
+twelve bits behind the four: two at once see by it that they were two, whatever bits there were before."""
 TAINTED = 4
 """A machine was certain there, or an event of it has been corrected."""
 BUSY = 8
@@ -38,7 +39,7 @@ _BLIND_SECONDS = 2 * 3600
 _EPOCH_2020 = 1_577_836_800
 
 # KEYS: for each page its bits and its hand-overs. ARGV: the places in each. Answers the bits of a page as one text,
-# then its hand-overs separated by blanks, or nothing when it has none.
+# then its hand-overs, each separated by blanks; no hand-overs when the page has none.
 _READ = """
 local answers = {}
 for index = 1, #KEYS, 2 do
@@ -50,7 +51,7 @@ for index = 1, #KEYS, 2 do
     for at = from, math.min(from + 1996, #places), 4 do
       local place = '#' .. struct.unpack('>I4', places, at)
       first[#first + 1] = 'GET'
-      first[#first + 1] = 'u4'
+      first[#first + 1] = 'u16'
       first[#first + 1] = place
       if sent then
         second[#second + 1] = 'GET'
@@ -59,7 +60,7 @@ for index = 1, #KEYS, 2 do
       end
     end
     for _, value in ipairs(redis.call('BITFIELD_RO', unpack(first))) do
-      bits[#bits + 1] = string.char(48 + value)
+      bits[#bits + 1] = value
     end
     if sent then
       for _, value in ipairs(redis.call('BITFIELD_RO', unpack(second))) do
@@ -67,7 +68,7 @@ for index = 1, #KEYS, 2 do
       end
     end
   end
-  answers[#answers + 1] = table.concat(bits)
+  answers[#answers + 1] = table.concat(bits, ' ')
   answers[#answers + 1] = table.concat(times, ' ')
 end
 return answers
@@ -82,17 +83,19 @@ for index, key in ipairs(KEYS) do
     local get, set, at_least = {key}, {key}, false
     for at = from, math.min(from + 1996, #places), 4 do
       get[#get + 1] = 'GET'
-      get[#get + 1] = 'u4'
+      get[#get + 1] = 'u16'
       get[#get + 1] = '#' .. struct.unpack('>I4', places, at)
     end
     for offset, old in ipairs(redis.call('BITFIELD_RO', unpack(get))) do
       local place = (from + 3) / 4 + offset - 1
-      local new = bit.bor(old, string.byte(wanted, place) - 48)
-      before[#before + 1] = string.char(48 + old)
+      local added = string.byte(wanted, place) - 48
+      local new = bit.bor(old, added)
+      if bit.band(added, 2) ~= 0 then new = (new + 16) % 65536 end
+      before[#before + 1] = old
       if new ~= old then
         at_least = true
         set[#set + 1] = 'SET'
-        set[#set + 1] = 'u4'
+        set[#set + 1] = 'u16'
         set[#set + 1] = get[offset * 3 + 1]
         set[#set + 1] = new
       end
@@ -100,19 +103,17 @@ for index, key in ipairs(KEYS) do
     if at_least then redis.call('BITFIELD', unpack(set)) end
   end
   redis.call('EXPIRE', key, ARGV[1])
-  answers[#answers + 1] = table.concat(before)
+  answers[#answers + 1] = table.concat(before, ' ')
 end
 return answers
 """
 
 
 class Trace(NamedTuple):
-    bits: int
+    value: int
+    """Its bits, and behind them the count."""
     handed_over_ms: int
     """When the message was handed over, rounded down to the second; 0 when nobody said, or long ago."""
-
-
-NOTHING = Trace(0, 0)
 
 
 class Traces:
@@ -148,18 +149,18 @@ class Traces:
             return None
         found: dict[int, Trace] = {}
         for index, members in enumerate(pages.values()):
-            bits, times = answers[2 * index], answers[2 * index + 1].split()
+            values, times = answers[2 * index].split(), answers[2 * index + 1].split()
             for place, message in enumerate(members):
                 sent = int(times[place]) if times else 0
-                if bits[place] != 48 or sent:
-                    found[message] = Trace(bits[place] - 48, (sent + _EPOCH_2020) * 1000 if sent else 0)
+                if sent or values[place] != b"0":
+                    found[message] = Trace(int(values[place]), (sent + _EPOCH_2020) * 1000 if sent else 0)
         return found
 
     def leave(self, bits: Mapping[int, int]) -> dict[int, int] | None:
         """Add bits to messages' traces.
 
         Returns:
-            message → the bits it had before; None when Redis is away.
+            message → the value it had before; None when Redis is away.
         """
         pages = _pages(bits)
         if not pages:
@@ -176,9 +177,9 @@ class Traces:
             log_event(_log, WARNING, "traces_unavailable", error=type(error).__name__)
             return None
         return {
-            message: answer[place] - 48
+            message: int(value)
             for members, answer in zip(pages.values(), answers, strict=True)
-            for place, message in enumerate(members)
+            for message, value in zip(members, answer.split(), strict=True)
         }
 
     def hand_over(self, message: int, at_ms: int) -> None:

@@ -33,7 +33,7 @@ from tests.integration.conftest import World, store_block
 from tests.unit.ingest.stories import CHROME, CURL, GOOGLE_PROXY, PHONE, SCANNER
 
 SEQUENCES = int(os.environ.get("TELLTALE_SEQUENCES", "60"))
-MESSAGES = 3
+MESSAGES = 2
 LINKS = (*(Link(f"https://shop.alder.example/{n}") for n in range(3)), Link("https://shop.alder.example/0", trap=True))
 CLIENTS = (
     (CHROME.format(155), "203.0.113.7"),
@@ -44,7 +44,9 @@ CLIENTS = (
     (GOOGLE_PROXY, "10.0.0.1"),
     ("Mozilla/5.0", "192.0.2.9"),
 )
-STEPS = 10
+PEOPLE = CLIENTS[:3]
+STEPS, STORED = 10, 7
+"""Of the pipeline, and up to which everything but corrections is in MongoDB."""
 SPAN_MS = 40_000
 
 
@@ -85,6 +87,30 @@ class AnyOrder(RuleBasedStateMachine):
         for place in range(3):
             self._hit(message, FIRST_LINK_SLOT + place, client, offset + 300 * place)
 
+    @rule(data=st.data(), message=st.integers(0, MESSAGES - 1), gap=st.integers(0, 12_000))
+    def person_and_machine(self, data: st.DataObject, message: int, gap: int) -> None:
+        """One after the other, each ingested by itself; the machine may be the first, or know the hidden link."""
+        person = data.draw(st.sampled_from(PEOPLE))
+        slot = data.draw(st.sampled_from((1, 4, 5)))
+        if data.draw(st.booleans()):
+            steps = [(message, slot, person, 15_000), (message, 7, person, 15_000 + gap)]
+        else:
+            machine = data.draw(st.sampled_from(CLIENTS[3:5]))
+            steps = [(message, 5, machine, 15_000), (message, slot, person, 15_000 + gap)]
+        for step in data.draw(st.permutations(steps)):
+            self._hit(*step)
+            self._run(self._take(1, True))
+
+    @rule(message=st.integers(0, MESSAGES - 1), person=st.sampled_from(PEOPLE), offset=st.integers(0, SPAN_MS))
+    def die_and_be_corrected(self, message: int, person: tuple[str, str], offset: int) -> None:
+        """A run dies between storing and its marker, and another one corrects what it stored."""
+        self._hit(message, FIRST_LINK_SLOT, person, offset)
+        died = self._take(1, True)
+        self._die(died, STORED)
+        for place in (1, 2):
+            self._hit(message, FIRST_LINK_SLOT + place, person, offset + 500 * place)
+        self._run(self._take(2, True))
+
     @rule(take=st.integers(1, 4), last=st.booleans())
     def ingest(self, take: int, last: bool) -> None:
         batch = self._take(take, last)
@@ -102,17 +128,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(take=st.integers(1, 3), steps=st.integers(1, STEPS - 1))
     def die_after_a_step(self, take: int, steps: int) -> None:
-        batch = self._take(take, False)
-        if not batch:
-            return
-        pipeline = self.world.services.ingest
-        whole = pipeline._steps  # the list of steps is what a death cuts short
-        pipeline._steps = whole[:steps]
-        try:
-            self._run(batch)
-        finally:
-            pipeline._steps = whole
-        self.unfinished.add(batch)
+        if batch := self._take(take, False):
+            self._die(batch, steps)
 
     @rule(data=st.data())
     def again(self, data: st.DataObject) -> None:
@@ -145,6 +162,16 @@ class AnyOrder(RuleBasedStateMachine):
         if self.pending:
             self._run(self._take(len(self.pending), False))
         self._check()
+
+    def _die(self, batch: str, steps: int) -> None:
+        pipeline = self.world.services.ingest
+        whole = pipeline._steps  # the list of steps is what a death cuts short
+        pipeline._steps = whole[:steps]
+        try:
+            self._run(batch)
+        finally:
+            pipeline._steps = whole
+        self.unfinished.add(batch)
 
     def _hit(self, message: int, slot: int, client: tuple[str, str], offset: int) -> None:
         at_ms = self.base_ms + offset
