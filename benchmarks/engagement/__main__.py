@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from app.storage.recount import recount
 from benchmarks.engagement.copy import Copy
 from benchmarks.engagement.messages import Messages
 from benchmarks.engagement.networks import unknown_networks
-from benchmarks.engagement.plan import Hit, make_plan, to_lines
+from benchmarks.engagement.plan import Hit, Plan, make_plan, to_lines
 from benchmarks.engagement.play import play_live, replay
-from benchmarks.engagement.report import print_report
+from benchmarks.engagement.report import Live, print_report
 from benchmarks.engagement.scenario import Kit, Scenario, Truth, load_kit
 from benchmarks.engagement.score import Said, Score
 from benchmarks.engagement.verdicts import Events, Watch
@@ -64,6 +64,7 @@ def _read_verdicts(path: Path) -> dict[str, Said]:
 
 
 def _bench(kit: Kit, scenarios: Sequence[Scenario], options: argparse.Namespace) -> None:
+    quick = [scenario for scenario in scenarios if scenario.requests[-1].at * (1 + scenario.spread) < LIVE_SECONDS]
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="telltale-kit-"))
         folder: Path = options.keep or Path(temporary)
@@ -72,16 +73,18 @@ def _bench(kit: Kit, scenarios: Sequence[Scenario], options: argparse.Namespace)
         copy = Copy(stack, folder, scenarios)
         for fault in unknown_networks(kit, Networks()):
             print(f"networks: {fault}")
-        score = _replay(copy, kit, scenarios, options.seed, pool)
-        corrections = _live(copy, kit, scenarios, options.seed, len(score.hits))
+        score = _replay(copy, make_plan(kit, scenarios, seed=options.seed), pool)
+        live = None
+        if quick:
+            plan = make_plan(kit, quick, seed=options.seed + 1, most=_LIVE_RECIPIENTS).at_once()
+            live = _play_live(copy, plan, len(score.hits))
         equal = _figures_equal(copy)
-    print_report(score, all_misses=options.all_misses, corrections=corrections, recount_equal=equal)
+    print_report(score, all_misses=options.all_misses, live=live, recount_equal=equal)
     if not equal:
         raise SystemExit(1)
 
 
-def _replay(copy: Copy, kit: Kit, scenarios: Sequence[Scenario], seed: int, pool: ThreadPoolExecutor) -> Score:
-    plan = make_plan(kit, scenarios, seed=seed)
+def _replay(copy: Copy, plan: Plan, pool: ThreadPoolExecutor) -> Score:
     start = time.time() - plan.seconds - _MARGIN_SECONDS
     began = time.monotonic()
     messages = Messages(copy, plan.sendings, pool)
@@ -91,30 +94,31 @@ def _replay(copy: Copy, kit: Kit, scenarios: Sequence[Scenario], seed: int, pool
     played = time.monotonic()
     copy.wait_until_stored(len(plan.hits))
     print(
-        f"{len(scenarios)} scenarios, {len(plan.sendings):,} messages, {len(plan.hits):,} requests of "
-        f"{plan.seconds / 3600:.1f} hours:",
+        f"{len(plan.sendings):,} messages, {len(plan.hits):,} requests of {plan.seconds / 3600:.1f} hours:",
         f"registered in {registered - began:.1f} s, played in {played - registered:.1f} s",
     )
     return Score(plan.hits, Events(copy, messages, plan.hits).read())
 
 
-def _live(copy: Copy, kit: Kit, scenarios: Sequence[Scenario], seed: int, stored: int) -> dict[str, float] | None:
-    """Hit → seconds from the answer that proved its scenario's machine to its corrected verdict in MongoDB."""
-    quick = [scenario for scenario in scenarios if scenario.requests[-1].at * (1 + scenario.spread) < LIVE_SECONDS]
-    if not quick:
-        return None
-    plan = make_plan(kit, quick, seed=seed + 1, most=_LIVE_RECIPIENTS).at_once()
+def _play_live(copy: Copy, plan: Plan, stored: int) -> Live:
+    """Args:
+    stored: journal records of before.
+    """
     with ThreadPoolExecutor(len(plan.sendings)) as pool:
         messages = Messages(copy, plan.sendings, pool)
         start = time.time()
         messages.report_sent(plan.sendings, None)
-        with Watch(Events(copy, messages, plan.hits)) as watch:
+        events = Events(copy, messages, plan.hits)
+        with Watch(events) as watch:
             answered = play_live(copy, messages, plan.hits, start, pool)
             copy.wait_until_stored(stored + len(plan.hits))
-    return _correction_seconds(plan.hits, answered, watch.changed)
+    return Live(Score(plan.hits, events.read()), _correction_seconds(plan.hits, answered, watch.changed))
 
 
-def _correction_seconds(hits: Sequence[Hit], answered: dict[str, float], changed: dict[str, float]) -> dict[str, float]:
+def _correction_seconds(
+    hits: Sequence[Hit], answered: Mapping[str, float], changed: Mapping[str, float]
+) -> dict[str, float]:
+    """Hit → seconds from the answer that proved its scenario's machine until another verdict was in MongoDB."""
     proof = {hit.sending.key: answered[hit.id] for hit in hits if hit.proves}
     return {
         hit.id: max(0.0, changed[hit.id] - proof[hit.sending.key])

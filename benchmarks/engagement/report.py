@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from benchmarks.engagement.scenario import Truth
 from benchmarks.engagement.score import Score
 
-GOALS = {"machine_recall": 0.97, "human_lost": 0.005, "max_correction_s": 60.0}
 _MISSES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What was seen when requests came at their own pace."""
+
+    score: Score
+    corrections: Mapping[str, float]
+    """Hit → seconds until its verdict was corrected."""
+
+    @property
+    def slowest(self) -> float | None:
+        return max(self.corrections.values(), default=None)
 
 
 def print_report(
     score: Score,
     *,
     all_misses: bool = False,
-    corrections: Mapping[str, float] | None = None,
+    live: Live | None = None,
     recount_equal: bool | None = None,
 ) -> None:
     """Args:
-    corrections: hit → seconds until its verdict was corrected.
     recount_equal: whether figures are what the events add up to.
     """
     _print_classes(score)
@@ -28,23 +40,18 @@ def print_report(
     unseen = [f"{scenario} ({reason})" for scenario, reason in score.reasons_unseen()]
     if unseen:
         print(f"\nreasons that were aimed at and never given: {', '.join(unseen)}")
-    if corrections:
-        slowest = max(corrections, key=lambda hit: corrections[hit])
-        print(
-            f"\n{len(corrections)} verdicts corrected at their own pace,",
-            f"the slowest after {corrections[slowest]:.2f} s ({slowest})",
-        )
+    if live is not None:
+        _print_live(live, all_misses=all_misses)
     print()
-    print(json.dumps(figures(score, corrections, recount_equal)))
+    print(json.dumps(figures(score, live, recount_equal)))
 
 
-def figures(
-    score: Score, corrections: Mapping[str, float] | None, recount_equal: bool | None
-) -> dict[str, float | bool | None]:
+def figures(score: Score, live: Live | None, recount_equal: bool | None) -> dict[str, float | bool | None]:
+    slowest = live.slowest if live else None
     return {
         "machine_recall": round(score.recall(Truth.MACHINE), 4),
         "human_lost": round(score.human_lost(), 4),
-        "max_correction_s": round(max(corrections.values()), 2) if corrections else None,
+        "max_correction_s": None if slowest is None else round(slowest, 2),
         "recount_equal": recount_equal,
         "unsubscribes_lost": score.unsubscribes_lost(),
         **{f"{truth}_recall": round(score.recall(truth), 4) for truth in Truth if truth is not Truth.MACHINE},
@@ -67,13 +74,23 @@ def _print_classes(score: Score) -> None:
     print(f"\npeople's events that are not counted: {score.human_lost():.2%}")
 
 
+def _print_live(live: Live, *, all_misses: bool) -> None:
+    slowest = f", the slowest after {live.slowest:.2f} s" if live.corrections else ""
+    print(f"\nat their own pace through nginx: {len(live.score.judged)} requests,", end=" ")
+    print(f"{len(live.corrections)} verdicts corrected{slowest}")
+    _print_scenarios(live.score, all_misses=all_misses)
+
+
 def _print_scenarios(score: Score, *, all_misses: bool) -> None:
-    for hard in (False, True):
-        print("\nwhere it was expected to be hard:" if hard else "\nscenarios with misses:")
-        for name, hits in score.by_scenario().items():
-            misses = score.misses(hits)
-            if bool(hits[0].sending.scenario.hard) is not hard or not misses:
-                continue
-            print(f"  {name}: {misses.total():,} of {len(hits):,}")
-            for words, number in misses.most_common(None if all_misses else _MISSES):
+    missed = {name: misses for name, hits in score.by_scenario().items() if (misses := score.misses(hits))}
+    of = {name: len(hits) for name, hits in score.by_scenario().items()}
+    hard = {hit.sending.scenario.name for hit in score.hits if hit.sending.scenario.hard}
+    for title, names in (
+        ("scenarios with misses", missed.keys() - hard),
+        ("misses where they were expected", missed.keys() & hard),
+    ):
+        print(f"\n{title}:" if names else f"\n{title}: none")
+        for name in sorted(names):
+            print(f"  {name}: {missed[name].total():,} of {of[name]:,}")
+            for words, number in missed[name].most_common(None if all_misses else _MISSES):
                 print(f"      {number:>5} × {words}")
