@@ -7,8 +7,10 @@ from typing import Any
 
 from celery import Celery, signals
 
+from app.ingest.user_agents import warm_up
 from config.celery import celery_settings
 from config.logging import setup_logging
+from config.queues import Queue
 from config.sentry import setup_sentry
 from config.settings import load_settings
 from tasks.base import TelltaleTask, services
@@ -39,3 +41,6 @@ def _start_process(**_: Any) -> None:
     gc.set_threshold(50_000, 20, 50)
     setup_sentry(settings)
     services()
+    if Queue.INGEST in app.amqp.queues.consume_from:
+        # The first batch does not wait for the lists of machines, and one that cannot be used shows now.
+        warm_up()
