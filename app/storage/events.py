@@ -53,6 +53,8 @@ _STRIPPED: Document = {
     # The facts stay, the fingerprints of the client go (`signals.without_source`).
     "sg": {"$mod": [{"$ifNull": ["$sg", 0]}, 1 << 32]},
 }
+_FIRST_STORED = {"f": 1, "v": 1, "n": 1, "r": 1, "o": 1}
+"""What `as_first_stored` reads."""
 _ATTEMPTS = 5
 _INSERT_SECONDS = 7.0
 """From the stamp `recorded_ms` to the last insert, or the batch is run again and stamped anew. Readers that page by
@@ -135,7 +137,7 @@ class EventStore:
                 bytes(document["_id"]): document
                 for document in self._events.find(
                     {"_id": {"$in": [event.id for event in refused]}},
-                    {"f": 1, "bt": 1, "v": 1, "n": 1, "r": 1, "o": 1},
+                    {**_FIRST_STORED, "bt": 1},
                 )
             }
         absent = []
@@ -188,7 +190,17 @@ class EventStore:
                     settled.append(event._replace(rank=rank))
                     continue
             settled.append(event)
-        return settled, confirmed
+        return self._as_stored(settled, {event.id for event in settled if event.place in places}), confirmed
+
+    def _as_stored(self, events: list[Event], wanted: set[bytes]) -> list[Event]:
+        """The events, those that are wanted as MongoDB has them: another run of the same batch may have given one of
+        them its rank since they were stored, and what is counted must not depend on which run ends first."""
+        if not wanted:
+            return events
+        with translated():
+            rows = self._events.find({"_id": {"$in": sorted(wanted)}}, _FIRST_STORED)
+            found = {bytes(row["_id"]): row for row in rows}
+        return [as_first_stored(event, found[event.id]) if event.id in found else event for event in events]
 
     def _promote(self, event: Event, rank: int) -> bool:
         """Give a stored event a rank; False when another one has it meanwhile, or the event has been corrected (who

@@ -96,6 +96,16 @@ def test_an_uncounted_event_is_never_first(store: EventStore) -> None:
     assert store.insert([an_event()], "b2")[0].first
 
 
+def test_a_run_sees_the_rank_that_another_run_of_its_batch_gave_an_event(store: EventStore) -> None:
+    event = an_event(rank=AGAIN)
+    mine, others = store.insert([event], "b1"), store.insert([event], "b1")
+    place = event.place
+    assert place is not None
+    (first,), _ = store.confirm_firsts(others, {place})
+    (seen,), _ = store.confirm_firsts(mine, {place})
+    assert [first.first, seen.first] == [True, True], "either of the two runs may be the one that is counted"
+
+
 def test_racing_batches_agree_on_one_first_per_message(settings: Settings, store: EventStore) -> None:
     """Eight threads store events of 50 messages at once, every batch twice; then the truth is counted."""
     seeded = random.Random(7)  # not for secrets
