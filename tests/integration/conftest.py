@@ -23,7 +23,8 @@ from app.services import Services, build_services
 from app.web.tracking.front import Front
 from config.settings import load_settings
 
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+# Years from now too, or it would be a stale browser.
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/199.0.0.0 Safari/537.36"
 LINKS = ("https://shop.alder.example/?a=1&b=2", "https://bücher.alder.example/straße", "https://shop.alder.example/3")
 
 

@@ -15,7 +15,8 @@ from app.lib import clock
 from app.models.block import Block
 from app.services import Services
 
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+# Years from now too, or it would be a stale browser.
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/199.0.0.0 Safari/537.36"
 
 
 class Visitor:
@@ -33,7 +34,7 @@ class Visitor:
             parts.path,
             base_url=f"{parts.scheme}://{parts.netloc}",
             method=method,
-            headers={"User-Agent": CHROME},
+            headers={"User-Agent": CHROME, "Accept-Language": "en-GB,en;q=0.9"},
             **more,
         )
 
