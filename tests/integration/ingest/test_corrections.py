@@ -76,6 +76,26 @@ def test_an_open_that_a_correction_implies_is_counted_once_also_by_a_run_that_di
     assert figures(trapped) == dict(recount(trapped.services.database, "alder"))
 
 
+@pytest.mark.parametrize(("path", "slot"), [("o", 0), ("c", 4)])
+def test_a_hand_over_that_is_reported_while_a_hit_is_stored_is_seen(world: World, path: str, slot: int) -> None:
+    world.hit(f"/{path}/{world.code(slot)}")
+    brand = world.services.brands.by_id("alder")
+    assert brand is not None
+    pipeline = world.services.ingest
+
+    def report(batch: Any) -> None:
+        pipeline.record_sent(brand, world.block, world.number(), batch.records[0].at_ms - 500)
+
+    whole = pipeline._steps
+    place = [step.__name__ for step in whole].index("look_back") + 1
+    pipeline._steps = (*whole[:place], report, *whole[place:])
+    ingest(world, "one")
+    pipeline._steps = whole
+    (hit,) = (event for kind in (EventKind.OPENED, EventKind.CLICKED) for event in hits(world, kind))
+    assert hit.judgement == Judgement(Verdict.MACHINE, False, ("too_fast",))
+    assert figures(world) == dict(recount(world.services.database, "alder"))
+
+
 def test_a_message_with_too_many_events_hides_none_of_its_neighbours(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
