@@ -42,7 +42,9 @@ def test_html_gets_a_hidden_link_that_leads_where_the_first_does(
     assert [link.trap for link in block_of(services, message["id"]).links] == [False, False, True]
     visitor.ingest()
     events = call("GET", f"/v1/messages/{message['id']}").get_json()["events"]
-    assert {(event["link_id"], event["url"]) for event in events} == {("lnk_trap", FIRST)}
+    (event,) = events
+    assert (event["link_id"], event["url"]) == ("lnk_trap", FIRST)
+    assert (event["verdict"], event["counted"], event["reasons"][0]) == ("machine", False, "honeypot")
 
 
 def test_html_that_was_rewritten_before_keeps_the_trap_it_has(call: Call) -> None:
