@@ -80,9 +80,9 @@ class Judge:
         verdict, reason = self._decide(kind, agent, signals)
         flags = []
         if verdict is not Verdict.MACHINE:
-            if signals & bits.PRIVACY:
+            if signals & bits.PRIVACY and self._has("privacy_signal"):
                 flags.append("privacy_signal")
-            if signals & bits.RELAY and reason == "ok":
+            if signals & bits.RELAY and reason == "ok" and self._has("relay_ip"):
                 flags.append("relay_ip")
         points = tuple(self._weak_signs(kind, agent, reason, signals)) if verdict is Verdict.HUMAN else ()
         if verdict is Verdict.HUMAN and self._has("stale_browser") and self._is_stale(agent, chrome):
@@ -109,7 +109,7 @@ class Judge:
         if signals & bits.PREFETCH and self._has("prefetch"):
             return Verdict.MACHINE, "prefetch"
         verdict, reason = agent.verdict, agent.reason
-        if reason == "ua_bare" and signals & bits.RELAY:
+        if reason == "ua_bare" and signals & bits.RELAY and self._has("apple_mpp"):
             reason = "apple_mpp"
         if not self._has(reason):
             verdict, reason = Verdict.HUMAN, "ok"

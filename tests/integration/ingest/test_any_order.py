@@ -45,8 +45,8 @@ CLIENTS = (
     ("Mozilla/5.0", "192.0.2.9"),
 )
 PEOPLE = CLIENTS[:3]
-STEPS, STORED = 10, 7
-"""Of the pipeline, and up to which everything but corrections is in MongoDB."""
+STEPS, STORED, CORRECTED = 10, 7, 8
+"""Of the pipeline: all, and up to which the events and the corrections are in MongoDB."""
 SPAN_MS = 40_000
 
 
@@ -101,15 +101,19 @@ class AnyOrder(RuleBasedStateMachine):
             self._hit(*step)
             self._run(self._take(1, True))
 
-    @rule(message=st.integers(0, MESSAGES - 1), person=st.sampled_from(PEOPLE), offset=st.integers(0, SPAN_MS))
-    def die_and_be_corrected(self, message: int, person: tuple[str, str], offset: int) -> None:
-        """A run dies between storing and its marker, and another one corrects what it stored."""
+    @rule(
+        message=st.integers(0, MESSAGES - 1),
+        person=st.sampled_from(PEOPLE),
+        offset=st.integers(0, SPAN_MS),
+        steps=st.sampled_from((STORED, CORRECTED, STEPS)),
+    )
+    def die_and_be_corrected(self, message: int, person: tuple[str, str], offset: int, steps: int) -> None:
+        """A run dies between storing and its marker, and another one corrects what it stored; it may die too."""
         self._hit(message, FIRST_LINK_SLOT, person, offset)
-        died = self._take(1, True)
-        self._die(died, STORED)
+        self._die(self._take(1, True), STORED)
         for place in (1, 2):
             self._hit(message, FIRST_LINK_SLOT + place, person, offset + 500 * place)
-        self._run(self._take(2, True))
+        self._die(self._take(2, True), steps)
 
     @rule(take=st.integers(1, 4), last=st.booleans())
     def ingest(self, take: int, last: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.models import signals as bits
-from app.models.bot_policy import DEFAULT_BOT_POLICY
+from app.models.bot_policy import DEFAULT_BOT_POLICY, BotPolicy
 from tests.unit.ingest.stories import (
     CHROME,
     CLICK,
@@ -312,7 +312,6 @@ IGNORED = [
     ("prefetch", (LATER, CLICK, 4, PERSON.plus(bits.PREFETCH))),
     ("ua_empty", (LATER, OPEN, 0, PERSON.but(user_agent=""))),
     ("ua_bare", (LATER, OPEN, 0, PERSON.but(user_agent="Mozilla/5.0"))),
-    ("apple_mpp", (LATER, OPEN, 0, APPLE)),
     ("proxy_unverified", (LATER, OPEN, 0, Client(GOOGLE_PROXY, bits.PUBLIC_ADDRESS))),
     ("link_preview", (LATER, CLICK, 4, PERSON.but(user_agent="WhatsApp/2.23.20.0 A"))),
     ("scanner_ua", (LATER, CLICK, 4, PERSON.but(user_agent=SCANNER))),
@@ -345,6 +344,17 @@ def test_a_brand_can_switch_each_weak_sign_off(code: str, client: Client) -> Non
     assert said((LATER, CLICK, 4, client)) == [f"human*: {code}"]
     off = replace(DEFAULT_BOT_POLICY, ignore=frozenset({code}))
     assert said((LATER, CLICK, 4, client), policy=off) == ["human*: ok"]
+
+
+def test_without_apples_rule_its_prefetch_is_a_bare_agent_and_flags_can_be_switched_off() -> None:
+    def without(*codes: str) -> BotPolicy:
+        return replace(DEFAULT_BOT_POLICY, ignore=frozenset(codes))
+
+    assert said((LATER, OPEN, 0, APPLE), policy=without("apple_mpp")) == ["machine: ua_bare"]
+    assert said((LATER, OPEN, 0, APPLE), policy=without("apple_mpp", "ua_bare")) == ["human*: relay_ip"]
+    private = PERSON.but(user_agent=PHONE).plus(bits.RELAY | bits.PRIVACY)
+    assert said((LATER, OPEN, 0, private)) == ["human*: privacy_signal relay_ip"]
+    assert said((LATER, OPEN, 0, private), policy=without("privacy_signal", "relay_ip")) == ["human*: ok"]
 
 
 def test_a_brand_can_switch_the_rules_over_several_hits_off() -> None:
