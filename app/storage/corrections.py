@@ -48,7 +48,7 @@ class Corrections:
         self._events = database["events"]
 
     def load(self, messages: Collection[int]) -> dict[int, list[Event]]:
-        """Message → all its events, without those that have more than `MOST_EVENTS`.
+        """Message → all its events, without those that have more than `MOST_EVENTS` and those of erased people.
 
         Raises:
             StoreUnavailable: try again later.
@@ -139,7 +139,7 @@ class Corrections:
                 documents = [document for part in parts if part is not None for document in part]
             for document in documents:
                 found.setdefault(int(document["m"]), []).append(document)
-        return {message: documents for message, documents in found.items() if len(documents) <= MOST_EVENTS}
+        return {message: documents for message, documents in found.items() if _can_be_judged(documents)}
 
     def _some(self, messages: Sequence[int], limit: int, session: ClientSession | None) -> list[Document] | None:
         """All events of messages; None when there are `limit` or more."""
@@ -151,6 +151,11 @@ class Corrections:
 def _digest(batch_id: str) -> bytes:
     """Apart from the batch's own: what it stores it counts itself, and what corrects is counted by the correction."""
     return batch_digest(f"correction:{batch_id}")
+
+
+def _can_be_judged(documents: Sequence[Document]) -> bool:
+    """Not what an erasure has been at: the evidence for what was said of it is gone."""
+    return len(documents) <= MOST_EVENTS and not any("x" in document for document in documents)
 
 
 def _is_collision(error: BaseException | None) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.models.block import Link
+from app.lib import clock
+from app.models.block import Channel, Link
 from app.models.event import Event, EventKind, Judgement, Verdict
 from app.storage import corrections
 from app.storage.recount import recount
@@ -94,6 +95,23 @@ def test_a_hand_over_that_is_reported_while_a_hit_is_stored_is_seen(world: World
     (hit,) = (event for kind in (EventKind.OPENED, EventKind.CLICKED) for event in hits(world, kind))
     assert hit.judgement == Judgement(Verdict.MACHINE, False, ("too_fast",))
     assert figures(world) == dict(recount(world.services.database, "alder"))
+
+
+def test_what_was_said_of_an_erased_person_stands_although_the_evidence_is_gone(world: World) -> None:
+    world.hit(f"/c/{world.code(4)}")
+    world.hit(f"/c/{world.code(4)}", **ELSEWHERE)
+    ingest(world, "one")
+    said = [event.judgement for event in hits(world, EventKind.CLICKED)]
+    assert sorted(judgement.reasons for judgement in said) == [("ok",), ("scanner_echo",)]
+    services = world.services
+    hashed = services.keyring.address_hash("alder", Channel.EMAIL, "p0@people.example")
+    services.erasure.erase("alder", hashed, suppress=True, at=clock.now())
+    brand = services.brands.by_id("alder")
+    assert brand is not None
+    services.database["events"].update_many({}, {"$inc": {"rt": -60_000}})
+    (done,) = [progress.corrected for progress, _ in services.reclassifier.run(brand, 0)]
+    assert done == 0
+    assert [event.judgement for event in hits(world, EventKind.CLICKED)] == said
 
 
 def test_a_message_with_too_many_events_hides_none_of_its_neighbours(
