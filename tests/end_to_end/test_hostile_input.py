@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from pymongo.database import Database
 
+from app.models.event import EventKind
+from app.storage.event_documents import KIND_CODES
 from tests.end_to_end.client import Client
 from tests.end_to_end.hostile import DESTINATION, HERON, IBIS, UNWANTED, answer_to, ask, counts, message, shows_nothing
 
@@ -48,6 +50,11 @@ def wanted(client: Client) -> Link:
 @pytest.fixture(scope="module")
 def heads(client: Client) -> Link:
     return _paths(client, "hostile-head")
+
+
+@pytest.fixture(scope="module")
+def looked_at(client: Client) -> Link:
+    return _paths(client, "hostile-looks")
 
 
 @pytest.fixture(scope="module")
@@ -255,15 +262,19 @@ def test_a_body_that_is_too_large_is_413(client: Client, heron: Link) -> None:
     )
 
 
-def test_an_unsubscribe_is_only_what_is_posted(client: Client, heron: Link) -> None:
+def test_an_unsubscribe_is_only_what_is_posted(client: Client, database: Database[Any], looked_at: Link) -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
         form = b"List-Unsubscribe=One-Click"
         more = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
         override = "X-HTTP-Method-Override: POST\r\n"
         answer = answer_to(
-            client, ask(f"{method} {heron['u']}?_method=POST&confirm=1", more=more + override, body=form)
+            client, ask(f"{method} {looked_at['u']}?_method=POST&confirm=1", more=more + override, body=form)
         )
         assert answer.status == (405 if method == "OPTIONS" else 200)
+    client.wait_until_stored()
+    looks = database["events"].find({"c": "hostile-looks"})
+    assert [(event["k"], event["n"]) for event in looks] == [(KIND_CODES[EventKind.VIEWED], False)] * 2
+    assert client.api("GET", f"/v1/messages/{looked_at['id']}", "heron").json()["state"] == "registered"
 
 
 # The pixel, and what is recorded of a hit.
