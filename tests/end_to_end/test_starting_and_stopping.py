@@ -151,10 +151,10 @@ def test_what_dies_is_started_again_or_cleared_away_by_the_next_start(start: Cal
         pids = read_run_info(copy.state / "run.json").pids
         return pids.keys() == PROGRAMS and all(pids[name] != before[name] for name in PROGRAMS)
 
-    until(all_new, 40, copy)
+    until(all_new, 120, copy)
     info = read_run_info(copy.state / "run.json")
-    until(lambda: status(f"{info.url}/readyz") == 200, 40, copy)
-    until(lambda: authorised(info) == 200, 20, copy)
+    until(lambda: status(f"{info.url}/readyz") == 200, 120, copy)
+    until(lambda: authorised(info) == 200, 120, copy)
 
     # The runner and its supervisor are killed: nobody is left to stop the others.
     supervisor = json.loads((copy.state / "processes.json").read_text())["supervisord"][0]
@@ -178,7 +178,9 @@ def test_ctrl_c_while_starting_leaves_nothing(start: Callable[[], Copy], step: s
     copy = start()
     # A step's line appears when the next one begins.
     until(
-        lambda: re.search(rf"✓ {re.escape(step)}", copy.output) is not None or copy.process.poll() is not None, 60, copy
+        lambda: re.search(rf"✓ {re.escape(step)}", copy.output) is not None or copy.process.poll() is not None,
+        120,
+        copy,
     )
     assert copy.stop(signal.SIGINT) in (0, 130)
     assert copy.left() == []
