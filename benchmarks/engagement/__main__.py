@@ -36,7 +36,7 @@ _CONNECTIONS = 8
 _MARGIN_SECONDS = 60.0
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Person, proxy or machine: the published test kit.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="scenarios whose name has this")
@@ -46,7 +46,7 @@ def main() -> None:
     )
     parser.add_argument("--verdicts", type=Path, help="score these JSON lines (README.md) instead of playing")
     parser.add_argument("--keep", type=Path, help="work in this new folder and keep its logs; a short path")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     kit = load_kit()
     scenarios = [scenario for scenario in kit.scenarios if options.only in scenario.name]
     plan = make_plan(kit, scenarios, seed=options.seed)

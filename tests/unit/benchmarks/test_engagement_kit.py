@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.models.reasons import REASONS
+from benchmarks.engagement.__main__ import main
 from benchmarks.engagement.plan import Hit, Plan, make_plan, to_lines
 from benchmarks.engagement.scenario import Kit, Truth, faults, load_kit
 from benchmarks.engagement.score import Said, Score
@@ -63,10 +65,7 @@ def test_every_recipient_has_an_address_of_their_own_unless_it_is_shared(kit: Ki
     office = next(scenario for scenario in kit.scenarios if scenario.name == "shared_office")
     reader = next(scenario for scenario in kit.scenarios if scenario.name == "gmail_reader")
     hits = make_plan(kit, [office, reader], seed=1, most=20).hits
-    by_scenario = {
-        name: {hit.address for hit in hits if hit.sending.scenario.name == name} for name in ("shared_office",)
-    }
-    assert len(by_scenario["shared_office"]) == 1
+    assert len({hit.address for hit in hits if hit.sending.scenario is office}) == 1
     assert len({hit.address for hit in hits if hit.sending.scenario is reader}) == 40
 
 
@@ -101,3 +100,15 @@ def test_a_lost_event_is_a_miss_and_a_lost_person(plan: Plan) -> None:
     assert score.human_lost() == 1.0
     assert score.recall(Truth.HUMAN) == 0.0
     assert score.unsubscribes_lost() == sum(hit.target.kind == "unsubscribe" for hit in plan.hits) > 0
+
+
+def test_what_another_system_says_of_a_plan_can_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--only", "gmail_reader", "--plan"])
+    requests = [line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "request" in line]
+    verdicts = tmp_path / "verdicts.jsonl"
+    said = ({"id": line["request"], "verdict": "human", "counted": line["what"] == "click"} for line in requests)
+    verdicts.write_text("".join(json.dumps(line) + "\n" for line in said))
+    main(["--only", "gmail_reader", "--verdicts", str(verdicts)])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (figures["human_recall"], figures["human_precision"], figures["proxy_recall"]) == (1.0, 0.5, 0.0)
+    assert figures["human_lost"] == 0.5
