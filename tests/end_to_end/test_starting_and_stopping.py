@@ -177,11 +177,8 @@ def test_what_dies_is_started_again_or_cleared_away_by_the_next_start(start: Cal
 def test_ctrl_c_while_starting_leaves_nothing(start: Callable[[], Copy], step: str) -> None:
     copy = start()
     # A step's line appears when the next one begins.
-    until(
-        lambda: re.search(rf"✓ {re.escape(step)}", copy.output) is not None or copy.process.poll() is not None,
-        120,
-        copy,
-    )
+    done = re.compile(rf"✓ {re.escape(step)}")
+    until(lambda: bool(done.search(copy.output)) or copy.process.poll() is not None, 120, copy)
     assert copy.stop(signal.SIGINT) in (0, 130)
     assert copy.left() == []
     assert not (copy.state / "run.json").exists()
