@@ -17,7 +17,7 @@ import aiohttp
 from local.demo.api import Api
 from local.demo.breaks import Sabotage
 from local.demo.display import Display
-from local.demo.figures import SENT, Happened, Row, Seen, compare, from_api
+from local.demo.figures import RECLASSIFIED, SENT, Happened, Row, Seen, compare, from_api
 from local.demo.hits import Front, Hit
 from local.demo.mailings import BRANDS, MAILINGS, Message, campaign, drafts, received, total
 from local.demo.players import play
@@ -220,7 +220,9 @@ class Story:
         verified = f"{state[1]} webhooks verified" + (
             f", {self._receiver.repeated} of them again" if self._receiver.repeated else ""
         )
-        self._display.end(f"{state[0]} events read, {verified}, {len(expected)} expected", good=good)
+        corrections = sum(row.seen.events for row in rows if row.type == RECLASSIFIED)
+        wanted = f"{len(expected)} and {corrections} corrections expected"
+        self._display.end(f"{state[0]} events read, {verified}, {wanted}", good=good)
         return rows
 
     async def _read_events(self, apis: Mapping[str, Api]) -> None:
