@@ -302,7 +302,7 @@ class Services:
         tokens = {event.block: event for event in events if event.block >= TOKEN_NUMBERS}
         messages = self.messages.get_many(tokens)
         for start, event in tokens.items():
-            message = messages.get(start)
+            message, brand = messages.get(start), self.brands.by_id(event.brand_id)
             found[start] = Block(
                 start=start,
                 count=1,
@@ -312,7 +312,7 @@ class Services:
                 links=(),
                 created_at=clock.from_ms(event.at_ms) if message is None else message.created_at,
                 campaign_id=event.campaign_id,
-                track_opens=message is not None,
+                track_opens=message is not None and brand is not None and brand.track_opens,
             )
         return found
 

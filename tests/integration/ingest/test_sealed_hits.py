@@ -93,6 +93,19 @@ def test_what_the_brand_does_not_track_is_not_tracked_by_token_either(world: Wor
     assert events(world, implied=True) == []
 
 
+def test_judging_again_implies_no_open_by_token_where_the_brand_tracks_none(
+    world: World, change_brand: ChangeBrand
+) -> None:
+    change_brand("alder", tracking={"opens": False, "clicks": True})
+    world.hit(f"/c/s/{token(world, TokenPurpose.CLICK, destination=SHOP)}")
+    world.ingest()
+    brand = world.services.brands.by_id("alder")
+    assert brand is not None
+    world.services.database["events"].update_many({}, {"$inc": {"rt": -60_000}})
+    assert [progress.events for progress, _ in world.services.reclassifier.run(brand, 0)] == [1]
+    assert events(world, implied=True) == []
+
+
 def test_fields_of_a_pixel_are_kept_sealed_and_out_of_the_query(world: World) -> None:
     fields = TokenContent(address=ADDRESS, metadata={"lead": "77"})
     sealed = world.services.token_keys.seal_many("alder", TokenPurpose.FIELDS, [fields])[0]
