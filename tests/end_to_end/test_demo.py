@@ -67,7 +67,7 @@ def test_demo_exits_0_and_with_1_when_a_step_is_broken(sample_copy: Stack) -> No
     """Three demos at once against one copy, so that they also show not to disturb each other."""
     demos = {
         step: start_demo(
-            sample_copy.folder.path, "--wait", "150", *(["--break", step, "--quiet", "15"] if step else [])
+            sample_copy.folder.path, "--wait", "150", *(["--break", step, "--quiet", "20"] if step else [])
         )
         for step in ("", "drop-hit", "drop-webhook")
     }
