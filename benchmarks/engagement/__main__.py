@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -34,6 +35,7 @@ LIVE_SECONDS = 20.0
 _LIVE_RECIPIENTS = 6
 _CONNECTIONS = 8
 _MARGIN_SECONDS = 60.0
+_REPORT_SECONDS = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -64,6 +66,8 @@ def _read_verdicts(path: Path) -> dict[str, Said]:
 
 
 def _bench(kit: Kit, scenarios: Sequence[Scenario], options: argparse.Namespace) -> None:
+    # As Ctrl-C does: through the stack below, which ends the servers.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     quick = [scenario for scenario in scenarios if scenario.requests[-1].at * (1 + scenario.spread) < LIVE_SECONDS]
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="telltale-kit-"))
@@ -106,8 +110,9 @@ def _play_live(copy: Copy, plan: Plan, stored: int) -> Live:
     """
     with ThreadPoolExecutor(len(plan.sendings)) as pool:
         messages = Messages(copy, plan.sendings, pool)
-        start = time.time()
-        messages.report_sent(plan.sendings, None)
+        # A moment ahead, so that no request is due before everything is reported.
+        start = time.time() + _REPORT_SECONDS
+        messages.report_sent(plan.sendings, start)
         events = Events(copy, messages, plan.hits)
         with Watch(events) as watch:
             answered = play_live(copy, messages, plan.hits, start, pool)

@@ -56,19 +56,18 @@ class Messages:
     def of(self, sending: Sending) -> Registered:
         return self._known[sending.key]
 
-    def report_sent(self, sendings: Iterable[Sending], start: float | None) -> None:
+    def report_sent(self, sendings: Iterable[Sending], start: float) -> None:
         """Tell when they were handed over.
 
         Args:
-            start: the plan's 0 on the wall clock; without it they are handed over now.
+            start: the plan's 0 on the wall clock.
         """
         list(self._pool.map(lambda sending: self._report(sending, start), sendings))
 
-    def _report(self, sending: Sending, start: float | None) -> None:
+    def _report(self, sending: Sending, start: float) -> None:
         message = self.of(sending)
-        body = {"type": "sent"}
-        if start is not None:
-            body["at"] = datetime.fromtimestamp(start + sending.at, UTC).isoformat(timespec="milliseconds")
+        moment = datetime.fromtimestamp(start + sending.at, UTC).isoformat(timespec="milliseconds")
+        body = {"type": "sent", "at": moment}
         self._call(self._copy.brand_of(sending.scenario), f"/v1/messages/{message.message_id}/events", body)
 
     def _register(self, scenario: Scenario, recipients: Sequence[int]) -> Iterator[tuple[tuple[str, int], Registered]]:
