@@ -12,28 +12,29 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.ingest.classify import RULES_VERSION, TAINTING, Judge
+from app.ingest.firsts import claims_of
 from app.ingest.revise import Revision, judge_together, revise
-from app.models import signals as bits
+from app.models import signals
 from app.models.block import Block
 from app.models.event import HIT_KINDS, Event, EventKind, Judgement, Place
+from app.models.trace import BUSY, CLICKED, HIT, LOOKED_AT, TAINTED, known_bit
 from app.tracking.codes import TOKEN_NUMBERS
 
-HIT, CLICKED, TAINTED, BUSY = 1, 2, 4, 8
-"""Bits of a trace; behind them it counts who left `CLICKED` (`app.storage.traces`)."""
 _HANDED_OVER_MS = 61_000
 """How long after the hand-over it has a say, and a second for its rounding (`BotPolicy.microsoft_seconds`)."""
 
 
-class Trace(Protocol):
+class Entered(Protocol):
     @property
-    def value(self) -> int: ...
+    def traces(self) -> Mapping[int, int]: ...
     @property
-    def handed_over_ms(self) -> int: ...
+    def handed_over(self) -> Mapping[int, int]: ...
 
 
 class Traces(Protocol):
-    def read(self, messages: Collection[int]) -> Mapping[int, Trace] | None: ...
+    def enter(self, claims: Mapping[int, int]) -> Entered | None: ...
     def leave(self, bits: Mapping[int, int]) -> Mapping[int, int] | None: ...
+    def forget_firsts(self, places: Iterable[Place]) -> None: ...
     def hand_over(self, message: int, at_ms: int) -> None: ...
 
 
@@ -45,27 +46,24 @@ class Corrections(Protocol):
     ) -> list[Event]: ...
 
 
-class Hints(Protocol):
-    def forget(self, places: Iterable[Place]) -> None: ...
-
-
 @dataclass(slots=True)
 class Look:
-    """What a batch found out before it was stored."""
+    """What a batch found out of its messages."""
 
-    known: Mapping[int, int] = field(default_factory=dict)
-    """Message → the value of its trace."""
+    traces: Mapping[int, int] = field(default_factory=dict)
+    """Message → its trace; empty when nobody knows."""
     everybody: bool = False
     """Nobody knows the traces: every message is looked at."""
     wrong: set[int] = field(default_factory=set)
     """Messages with stored events that what is new makes something else."""
+    firsts: set[Place] = field(default_factory=set)
+    """Places that certainly have their first event; known once the batch is stored."""
 
 
 class LookBack:
-    def __init__(self, traces: Traces, corrections: Corrections, hints: Hints) -> None:
+    def __init__(self, traces: Traces, corrections: Corrections) -> None:
         self._traces = traces
         self._corrections = corrections
-        self._hints = hints
 
     def before(
         self, events: list[Event], judges: Mapping[str, Judge], blocks: Mapping[int, Block]
@@ -80,24 +78,10 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        look = Look()
-        by_message = _by_message(events)
-        traces = self._traces.read([message for message in by_message if message < TOKEN_NUMBERS])
-        look.everybody = traces is None
-        traces = traces or {}
-        look.known = {message: trace.value for message, trace in traces.items()}
-        asked: dict[int, list[Event]] = {}
-        to_load = []
-        for message, new in by_message.items():
-            trace = traces.get(message)
-            unknown = look.everybody or message >= TOKEN_NUMBERS
-            if trace is not None and trace.value & BUSY:
-                continue
-            if unknown or (trace is not None and _may_matter(new, trace)):
-                asked[message] = new
-                to_load.append(message)
-            elif _among_themselves(new):
-                asked[message] = new
+        claims = claims_of(events, blocks)
+        entered = self._traces.enter({message: bits for message, bits in claims.items() if message < TOKEN_NUMBERS})
+        look = Look(everybody=True) if entered is None else Look(entered.traces)
+        asked, to_load = _asked(events, claims, look, {} if entered is None else entered.handed_over)
         if not asked:
             return events, look
         stored = self._corrections.load(to_load) if to_load else {}
@@ -129,20 +113,26 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        by_message = _by_message(event for event in events if event.kind in HIT_KINDS and not event.implied)
-        own = {message: _trace_of(those) for message, those in by_message.items()}
-        before = self._traces.leave({message: found for message, found in own.items() if message < TOKEN_NUMBERS})
+        own: dict[int, int] = {}
+        for event in events:
+            if event.kind in HIT_KINDS and not event.implied:
+                own[event.message] = own.get(event.message, HIT) | _bits_of(event)
+        left = {message: bits for message, bits in own.items() if message < TOKEN_NUMBERS}
+        for place in look.firsts:
+            if place[0] in left:
+                left[place[0]] |= known_bit(place)
+        before = self._traces.leave(left)
         doubtful = set(look.wrong)
-        for message, bit in own.items():
+        for message, bits in own.items():
             if before is None or look.everybody or message >= TOKEN_NUMBERS:
                 doubtful.add(message)
                 continue
-            left, known = before[message], look.known.get(message, 0)
-            if left & BUSY:
+            was, then = before[message] & LOOKED_AT, look.traces[message] & LOOKED_AT
+            if was & BUSY:
                 continue
             # A machine was there, or it was corrected and its ranks need looking after; or somebody else was at this
             # message since we looked.
-            if left & TAINTED or (left != known and (left | bit) & (CLICKED | TAINTED)):
+            if was & TAINTED or (was != then and (was | bits) & (CLICKED | TAINTED)):
                 doubtful.add(message)
         return self.settle(doubtful, events, judges, blocks, batch_id) if doubtful else []
 
@@ -184,7 +174,7 @@ class LookBack:
             return revision
 
         told += self._corrections.settle(wrong, change, batch_id)
-        self._hints.forget(place for place in lost if place[0] < TOKEN_NUMBERS)
+        self._traces.forget_firsts(place for place in lost if place[0] < TOKEN_NUMBERS)
         return told
 
     def differing(
@@ -217,45 +207,65 @@ def _owners(
     return {event.message: (judges[event.brand_id], blocks[event.block]) for event in events}
 
 
-def _by_message(events: Iterable[Event]) -> dict[int, list[Event]]:
+def _asked(
+    events: Sequence[Event], claims: Mapping[int, int], look: Look, handed_over: Mapping[int, int]
+) -> tuple[dict[int, list[Event]], list[int]]:
+    """The messages whose hits must be judged together, and of which of them there are earlier ones to be read."""
+    asked: dict[int, list[Event]] = {}
+    to_load: list[int] = []
+    alone = len(claims) == len(events)
+    by_message = {event.message: (event,) for event in events if event.kind in HIT_KINDS} if alone else _grouped(events)
+    for message, new in by_message.items():
+        trace = look.traces.get(message, 0)
+        if look.everybody or message >= TOKEN_NUMBERS:
+            to_load.append(message)
+        elif trace & BUSY:
+            continue
+        elif (trace & LOOKED_AT and _may_matter(new, trace)) or (
+            handed_over and _was_just_handed_over(new, handed_over.get(message))
+        ):
+            to_load.append(message)
+        elif not _matter_to_each_other(new):
+            continue
+        asked[message] = list(new)
+    return asked, to_load
+
+
+def _grouped(events: Iterable[Event]) -> dict[int, Sequence[Event]]:
     found: dict[int, list[Event]] = {}
     for event in events:
         if event.kind in HIT_KINDS:
             found.setdefault(event.message, []).append(event)
-    return found
+    return dict(found)
 
 
-def _may_matter(new: Sequence[Event], trace: Trace) -> bool:
+def _may_matter(new: Sequence[Event], trace: int) -> bool:
     """Whether earlier events of a message can change what its new ones are, or the other way round."""
-    if trace.value & TAINTED or (trace.value & HIT and _may_be_certain(new)):
+    if trace & TAINTED or (trace & CLICKED and any(event.kind is not EventKind.OPENED for event in new)):
         return True
-    if trace.value & CLICKED and any(event.kind is not EventKind.OPENED for event in new):
-        return True
-    handed_over = trace.handed_over_ms
-    return bool(handed_over) and any(-1000 <= event.at_ms - handed_over < _HANDED_OVER_MS for event in new)
+    return bool(trace & HIT) and _may_be_certain(new)
 
 
 def _may_be_certain(new: Sequence[Event]) -> bool:
     """Whether they can make a machine of the client of earlier hits: each alone, by the trap, or by links at once."""
     asked_for = {event.slot for event in new if event.kind is not EventKind.OPENED}
-    return len(asked_for) > 1 or bool(_trace_of(new) & TAINTED) or any(event.signals & bits.TRAP for event in new)
+    return len(asked_for) > 1 or any(_bits_of(event) & TAINTED or event.signals & signals.TRAP for event in new)
 
 
-def _among_themselves(new: Sequence[Event]) -> bool:
-    """Whether a message's hits in one batch can change each other."""
+def _was_just_handed_over(new: Sequence[Event], handed_over_ms: int | None) -> bool:
+    return handed_over_ms is not None and any(-1000 <= event.at_ms - handed_over_ms < _HANDED_OVER_MS for event in new)
+
+
+def _matter_to_each_other(new: Sequence[Event]) -> bool:
     if len(new) == 1:
-        return bool(new[0].signals & bits.TRAP)
-    return bool(_trace_of(new) & (CLICKED | TAINTED))
+        return bool(new[0].signals & signals.TRAP)
+    return any(_bits_of(event) != HIT for event in new)
 
 
-def _trace_of(events: Sequence[Event]) -> int:
-    found = HIT
-    for event in events:
-        if event.kind is not EventKind.OPENED:
-            found |= CLICKED
-        if event.judgement.reasons[0] in TAINTING:
-            found |= TAINTED
-    return found
+def _bits_of(event: Event) -> int:
+    """What a hit leaves in its message's trace."""
+    found = HIT if event.kind is EventKind.OPENED else HIT | CLICKED
+    return found | TAINTED if event.judgement.reasons[0] in TAINTING else found
 
 
 def _with_verdict(event: Event, judgement: Judgement) -> Event:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.brands import Brand
@@ -17,9 +17,9 @@ from app.ingest.attribute import Attribution, Hit
 from app.ingest.classify import RULES_VERSION, Judge
 from app.ingest.counts import count
 from app.ingest.enrich import kept_address, kept_user_agent
+from app.ingest.firsts import Guesses
 from app.ingest.look_back import Look, LookBack
 from app.ingest.personal import PersonalData
-from app.ingest.revise import implied_open, may_imply
 from app.ingest.signals import SignalReader
 from app.lib import clock, ids
 from app.models import record_line
@@ -28,8 +28,6 @@ from app.models.event import (
     AGAIN,
     FIRST,
     HIT_KINDS,
-    MACHINE_RANKS,
-    ONCE_PER_MESSAGE,
     Event,
     EventKind,
     Judgement,
@@ -38,7 +36,6 @@ from app.models.event import (
     Verdict,
 )
 from app.models.record import Record
-from app.tracking.codes import TOKEN_NUMBERS
 
 _HONOURED = Judgement(Verdict.HUMAN, True, ("ok",))
 """What is reported, and an unsubscribe, whoever sent it: mail providers do it for the person."""
@@ -78,7 +75,6 @@ class Pipeline:
         personal: PersonalData,
         look_back: LookBack,
         events: ports.Events,
-        hints: ports.Hints,
         unsubscribes: ports.Unsubscribes,
         outbox: ports.Outbox,
         counts: ports.Counts,
@@ -90,7 +86,6 @@ class Pipeline:
         self._look_back = look_back
         self._judges: dict[str, Judge] = {}
         self._events = events
-        self._hints = hints
         self._unsubscribes = unsubscribes
         self._outbox = outbox
         self._counts = counts
@@ -197,37 +192,17 @@ class Pipeline:
         """Guess which events are first, let MongoDB's unique index decide, and look where the guess was to wait."""
         if not batch.events:
             return
-        placed = [(event, event.place) for event in self._with_implied_opens(batch)]
-        places = {place for _, place in placed if place is not None}
-        # Numbers of sealed tokens lie far apart, a page of hints for each: MongoDB is asked instead.
-        unhinted = {place for place in places if place[0] >= TOKEN_NUMBERS}
-        known, free = self._hints.claim(list(places - unhinted))
-        free |= unhinted
-        guessed: list[Event] = []
-        for event, place in placed:
-            if event.implied and _is_open(event.message, known):
-                continue
-            tried = event.kind in ONCE_PER_MESSAGE or event.implied or place in free
-            if tried and place is not None:
-                free.discard(place)
-            rank = MACHINE_RANKS.get(event.judgement.share, FIRST)
-            guessed.append(event._replace(rank=rank) if tried else event)
+        guesses = Guesses(batch.look.traces)
+        implied, perhaps = guesses.implied_opens(batch.events, batch.blocks)
+        guessed = [event._replace(rank=guesses.rank(event)) for event in (*batch.events, *implied)]
         batch.events = self._events.insert(guessed, batch.id)
-        certain = known | {place for event in batch.events if event.rank != AGAIN and (place := event.place)}
-        if unsure := places - certain:
+        firsts = {place for event in batch.events if event.rank != AGAIN and (place := event.place)}
+        if unsure := (guesses.unsure | {place for event in perhaps for place in _opens(event)}) - firsts:
             batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)
-            certain |= confirmed
-        self._hints.remember(certain - known - unhinted)
-
-    def _with_implied_opens(self, batch: Batch) -> list[Event]:
-        """The events, and behind them an open for each message with a counted click whose pixel is not among them."""
-        counted = [event for event in batch.events if event.judgement.counted]
-        opened = {event.message for event in counted if event.kind is EventKind.OPENED}
-        implied: dict[int, Event] = {}
-        for event in counted:
-            if event.kind is EventKind.CLICKED and event.message not in opened and may_imply(batch.blocks[event.block]):
-                implied.setdefault(event.message, implied_open(event))
-        return [*batch.events, *implied.values()]
+            firsts |= confirmed
+        if missing := [event._replace(rank=FIRST) for event in perhaps if not firsts & _opens(event)]:
+            batch.events += self._events.insert(missing, batch.id)
+        batch.look.firsts = firsts
 
     def correct(self, batch: Batch) -> None:
         """What this batch, or one stored at the same moment, says of events that are stored already."""
@@ -285,5 +260,6 @@ class Pipeline:
         return judge
 
 
-def _is_open(message: int, known: Set[Place]) -> bool:
-    return (message, EventKind.OPENED, Share.PROXY) in known or (message, EventKind.OPENED, Share.HUMAN) in known
+def _opens(event: Event) -> set[Place]:
+    """What says that somebody opened an event's message."""
+    return {(event.message, EventKind.OPENED, share) for share in (Share.HUMAN, Share.PROXY)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.brands import Brand
@@ -19,11 +19,6 @@ class Events(Protocol):
     def insert(self, events: Sequence[Event], batch_id: str) -> list[Event]: ...
     def confirm_firsts(self, events: Sequence[Event], places: set[Place]) -> tuple[list[Event], set[Place]]: ...
     def find_first(self, message: int, kind: EventKind) -> Event | None: ...
-
-
-class Hints(Protocol):
-    def claim(self, places: Sequence[Place]) -> tuple[set[Place], set[Place]]: ...
-    def remember(self, places: Iterable[Place]) -> None: ...
 
 
 class Unsubscribes(Protocol):

@@ -16,10 +16,11 @@ from app.ingest.look_back import LookBack
 from app.ingest.ports import EndpointRef
 from app.lib import clock, ids
 from app.models.block import Block
-from app.models.event import Event
+from app.models.event import HIT_KINDS, Event
 from app.models.reclassification import Progress
 
 PAGE = 500
+_DAY_MS = 86_400_000
 _SETTLE_MS = 10_000
 """Batches of the last moments are still being stored; they are judged by the rules of now anyway."""
 
@@ -65,6 +66,8 @@ class Reclassifier:
         A run for the same moment and rule set that was stopped goes on; its pages may be done twice, which changes
         nothing.
 
+        What is older than the shortest retention of any kind of hit is left as it is: part of the evidence may be gone.
+
         Args:
             dry: only count what would change; keeps no progress.
 
@@ -73,6 +76,8 @@ class Reclassifier:
         Raises:
             StoreUnavailable: run it again; it goes on.
         """
+        shortest = min(days for kind, days in brand.retention.events if kind in HIT_KINDS)
+        kept_ms = clock.now_ms() - shortest * _DAY_MS
         progress = Progress(brand.id, RULES_VERSION, since_ms, ids.new_id().hex())
         stopped = None if dry else self._runs.load(brand.id)
         if stopped is not None and (stopped.since_ms, stopped.rules_version) == (since_ms, RULES_VERSION):
@@ -82,7 +87,7 @@ class Reclassifier:
         judges = {brand.id: Judge(brand.bots)}
         before_ms = clock.now_ms() - _SETTLE_MS
         while events := self._events.hits(
-            brand.id, after=progress.after, since_ms=since_ms, before_ms=before_ms, limit=PAGE
+            brand.id, after=progress.after, since_ms=max(since_ms, kept_ms), before_ms=before_ms, limit=PAGE
         ):
             corrected, woken = self._page(progress.run, events, judges, dry=dry)
             last = events[-1]

@@ -29,6 +29,8 @@ from app.models.event import (
     Share,
 )
 
+_RANKED = (EventKind.OPENED, EventKind.CLICKED)
+
 
 class Revision(NamedTuple):
     """Changes of stored events, written together or not at all."""
@@ -137,7 +139,7 @@ def _implied_open(events: Sequence[Event], block: Block) -> list[Event]:
 def _ranked(events: list[Event]) -> list[Event]:
     """The events with the ranks they must have: whoever has one and may keep it keeps it, else the earliest gets it."""
     found: dict[bytes, int] = {}
-    for kind in HIT_KINDS:
+    for kind in _RANKED:
         of_kind = sorted((event for event in events if event.kind is kind), key=lambda one: (one.implied, one.id))
         counted = [event for event in of_kind if event.judgement.counted]
         first = _holder(counted, FIRST)
@@ -152,7 +154,7 @@ def _ranked(events: list[Event]) -> list[Event]:
                 found[holder.id] = rank
     return [
         event
-        if event.kind not in HIT_KINDS or event.rank == (rank := found.get(event.id, AGAIN))
+        if event.kind not in _RANKED or event.rank == (rank := found.get(event.id, AGAIN))
         else event._replace(rank=rank)
         for event in events
     ]

@@ -80,6 +80,8 @@ AGAIN = -1
 """None of these. As a number only in counts; the event itself has its own id there."""
 MACHINE_RANKS = {Share.MACHINE: FIRST_MACHINE, Share.APPLE: FIRST_APPLE}
 
+_WITHOUT_RANK = frozenset({EventKind.RECLASSIFIED, EventKind.VIEWED})
+
 Place = tuple[int, EventKind, Share]
 """(message, kind, share): of each there is one first event, if any."""
 
@@ -133,7 +135,8 @@ class Event(NamedTuple):
     @property
     def place(self) -> Place | None:
         """What it may be the first of; None when it is neither counted nor a machine's."""
-        share = self.judgement.share
-        if not self.judgement.counted and share not in MACHINE_RANKS:
+        judgement = self.judgement
+        share = judgement.share
+        if self.kind in _WITHOUT_RANK or not (judgement.counted or share in MACHINE_RANKS):
             return None
-        return None if self.kind is EventKind.RECLASSIFIED else (self.message, self.kind, share)
+        return self.message, self.kind, share
