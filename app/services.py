@@ -49,7 +49,6 @@ from app.storage.delivery_rows import KEPT_FOR
 from app.storage.endpoints import Endpoints
 from app.storage.erasures import Erasures
 from app.storage.events import EventStore
-from app.storage.first_hints import FirstHints
 from app.storage.idempotency import Idempotency
 from app.storage.indexes import store_id
 from app.storage.messages import Messages
@@ -251,13 +250,9 @@ class Services:
         return Networks(self.settings.state_dir / "networks")
 
     @cached_property
-    def _hints(self) -> FirstHints:
-        return FirstHints(self.cache, self.store_id)
-
-    @cached_property
     def look_back(self) -> LookBack:
         traces = Traces(self.cache, self.store_id, self.events.any_since)
-        return LookBack(traces, Corrections(self.database), self._hints)
+        return LookBack(traces, Corrections(self.database))
 
     @cached_property
     def ingest(self) -> Pipeline:
@@ -275,7 +270,6 @@ class Services:
             ),
             look_back=self.look_back,
             events=EventStore(self.bulk_database),
-            hints=self._hints,
             unsubscribes=self.unsubscribes,
             outbox=WebhookOutbox(self),
             counts=self.batches,
