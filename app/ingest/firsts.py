@@ -6,6 +6,7 @@ MongoDB's unique index decides (`app.storage.events`); what is guessed wrong cos
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from app.ingest.revise import implied_open, may_imply
 from app.models.block import Block
@@ -18,26 +19,41 @@ from app.models.event import (
     ONCE_PER_MESSAGE,
     Event,
     EventKind,
-    Place,
+    Judgement,
     Share,
 )
-from app.models.trace import COUNTED_OPENS, claimed, known_bit
+from app.models.trace import COUNTED_OPENS, KNOWN, claimed
 
-_OTHER = {Share.HUMAN: Share.PROXY, Share.PROXY: Share.HUMAN}
-_IMPLIED = claimed(known_bit((0, EventKind.OPENED, Share.HUMAN)))
+_OTHER = {
+    KNOWN[kind, share]: KNOWN[kind, other]
+    for kind in (EventKind.OPENED, EventKind.CLICKED)
+    for share, other in ((Share.HUMAN, Share.PROXY), (Share.PROXY, Share.HUMAN))
+}
+_MACHINES = {
+    KNOWN[kind, share]: rank for kind in (EventKind.OPENED, EventKind.CLICKED) for share, rank in MACHINE_RANKS.items()
+}
 
 
-def claims_of(events: Sequence[Event], blocks: Mapping[int, Block]) -> dict[int, int]:
-    """Message → the bits of its trace that say which first events a batch is about to store."""
+@lru_cache(maxsize=4096)
+def known_of(kind: EventKind, judgement: Judgement) -> int:
+    """The bit of a trace for what an event may be the first of; 0 when it may be that of nothing."""
+    share = judgement.share
+    return KNOWN.get((kind, share), 0) if judgement.counted or share in MACHINE_RANKS else 0
+
+
+def claims_of(events: Sequence[Event]) -> dict[int, int]:
+    """Message → the bits of its trace that say which first events a batch is about to store; each hit's message.
+
+    Opens that a click may imply are not claimed: mostly the message was opened before, and a claim that comes to
+    nothing makes the next one look.
+    """
     found: dict[int, int] = {}
     for event in events:
-        if event.kind not in HIT_KINDS:
+        kind = event.kind
+        if kind not in HIT_KINDS:
             continue
-        place = event.place
-        bits = 0 if place is None else claimed(known_bit(place))
-        if event.kind is EventKind.CLICKED and event.judgement.counted and may_imply(blocks[event.block]):
-            bits |= _IMPLIED
-        found[event.message] = found.get(event.message, 0) | bits
+        message = event.message
+        found[message] = found.get(message, 0) | claimed(known_of(kind, event.judgement))
     return found
 
 
@@ -50,54 +66,59 @@ class Guesses:
 
     def __init__(self, traces: Mapping[int, int]) -> None:
         self._traces = traces
-        self._firsts: dict[tuple[int, EventKind], Share] = {}
-        self._tried: set[Place] = set()
-        self.unsure: set[Place] = set()
-        """Places that another batch is about to fill, or that this one tries: whether they are filled is to be seen."""
+        self._tried: set[tuple[int, int]] = set()
+        self.unsure: set[tuple[int, int]] = set()
+        """(message, bit) that another batch is about to fill, or that this one tries: whether it is filled is to be
+        seen."""
 
     def rank(self, event: Event) -> int:
         """The rank to try; events in the order in which they are stored."""
-        if event.kind in ONCE_PER_MESSAGE or event.implied:
+        kind = event.kind
+        if kind in ONCE_PER_MESSAGE or event.implied:
             return FIRST
-        place = event.place
-        if place is None:
+        known = known_of(kind, event.judgement)
+        message = event.message
+        trace = self._traces.get(message, 0)
+        if not known or trace & known:
             return AGAIN
-        trace, known = self._traces.get(place[0], 0), known_bit(place)
-        if trace & known:
+        what = message, known
+        self.unsure.add(what)
+        if trace & claimed(known) or what in self._tried:
             return AGAIN
-        self.unsure.add(place)
-        if trace & claimed(known) or place in self._tried:
-            return AGAIN
-        rank = MACHINE_RANKS.get(place[2])
+        rank = _MACHINES.get(known)
         if rank is None:
-            rank = self._rank_of_counted(place, trace)
+            rank = self._rank_of_counted(message, known, trace)
         if rank != AGAIN:
-            self._tried.add(place)
+            self._tried.add(what)
         return rank
 
-    def _rank_of_counted(self, place: Place, trace: int) -> int:
-        message, kind, share = place
-        other = known_bit((message, kind, _OTHER[share]))
+    def _rank_of_counted(self, message: int, known: int, trace: int) -> int:
+        other = _OTHER[known]
         if trace & other:
             return FIRST_OF_OTHER
         if trace & claimed(other):
             return AGAIN  # its batch will have the first; whether it does is seen afterwards
-        first = self._firsts.setdefault((message, kind), share)
-        return FIRST if first is share else FIRST_OF_OTHER
+        return FIRST_OF_OTHER if (message, other) in self._tried else FIRST
 
     def implied_opens(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> tuple[list[Event], list[Event]]:
         """Opens that counted clicks of the batch imply, where nobody loaded a pixel as far as is known: those to store
         now, and those of which another batch may be storing a real one."""
         now: dict[int, Event] = {}
         perhaps: dict[int, Event] = {}
+        clicks = [
+            event
+            for event in events
+            if event.kind is EventKind.CLICKED
+            and event.judgement.counted
+            and not self._traces.get(event.message, 0) & COUNTED_OPENS
+            and may_imply(blocks[event.block])
+        ]
+        if not clicks:
+            return [], []
         opened = {event.message for event in events if event.kind is EventKind.OPENED and event.judgement.counted}
-        for event in events:
+        for event in clicks:
             message = event.message
-            if event.kind is not EventKind.CLICKED or not event.judgement.counted or message in opened:
-                continue
-            trace = self._traces.get(message, 0)
-            if trace & COUNTED_OPENS or not may_imply(blocks[event.block]):
-                continue
-            where = perhaps if trace & claimed(COUNTED_OPENS) else now
-            where.setdefault(message, implied_open(event))
+            if message not in opened:
+                where = perhaps if self._traces.get(message, 0) & claimed(COUNTED_OPENS) else now
+                where.setdefault(message, implied_open(event))
         return list(now.values()), list(perhaps.values())

@@ -7,8 +7,9 @@ sees what others stored at the same time, and corrects. Most messages have a sin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from app.ingest.classify import RULES_VERSION, TAINTING, Judge
@@ -17,7 +18,7 @@ from app.ingest.revise import Revision, judge_together, revise
 from app.models import signals
 from app.models.block import Block
 from app.models.event import HIT_KINDS, Event, EventKind, Judgement, Place
-from app.models.trace import BUSY, CLICKED, HIT, LOOKED_AT, TAINTED, known_bit
+from app.models.trace import BUSY, CLICKED, HIT, LOOKED_AT, TAINTED
 from app.tracking.codes import TOKEN_NUMBERS
 
 _HANDED_OVER_MS = 61_000
@@ -56,8 +57,8 @@ class Look:
     """Nobody knows the traces: every message is looked at."""
     wrong: set[int] = field(default_factory=set)
     """Messages with stored events that what is new makes something else."""
-    firsts: set[Place] = field(default_factory=set)
-    """Places that certainly have their first event; known once the batch is stored."""
+    left: dict[int, int] = field(default_factory=dict)
+    """Message → what the batch leaves in its trace."""
 
 
 class LookBack:
@@ -78,10 +79,14 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        claims = claims_of(events, blocks)
+        claims = claims_of(events)
         entered = self._traces.enter({message: bits for message, bits in claims.items() if message < TOKEN_NUMBERS})
         look = Look(everybody=True) if entered is None else Look(entered.traces)
-        asked, to_load = _asked(events, claims, look, {} if entered is None else entered.handed_over)
+        for event in events:
+            if event.kind in HIT_KINDS:
+                message = event.message
+                look.left[message] = look.left.get(message, 0) | _left_by(event.kind, event.judgement)
+        asked, to_load = _asked(events, look, {} if entered is None else entered.handed_over)
         if not asked:
             return events, look
         stored = self._corrections.load(to_load) if to_load else {}
@@ -91,6 +96,8 @@ class LookBack:
             together = [*known.values(), *(event for event in new if event.id not in known)]
             found = judge_together(together, judges[new[0].brand_id], blocks[new[0].block])
             judged.update((event.id, _with_verdict(event, found[event.id].judgement)) for event in new)
+            for event in new:
+                look.left[message] |= _left_by(event.kind, judged[event.id].judgement)
             if any(event.judgement != found[event.id].judgement for event in known.values() if event.id in found):
                 look.wrong.add(message)
         return [judged.get(event.id, event) for event in events], look
@@ -113,26 +120,19 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        own: dict[int, int] = {}
-        for event in events:
-            if event.kind in HIT_KINDS and not event.implied:
-                own[event.message] = own.get(event.message, HIT) | _bits_of(event)
-        left = {message: bits for message, bits in own.items() if message < TOKEN_NUMBERS}
-        for place in look.firsts:
-            if place[0] in left:
-                left[place[0]] |= known_bit(place)
-        before = self._traces.leave(left)
+        own = look.left
+        before = self._traces.leave({message: bits for message, bits in own.items() if message < TOKEN_NUMBERS})
         doubtful = set(look.wrong)
         for message, bits in own.items():
             if before is None or look.everybody or message >= TOKEN_NUMBERS:
                 doubtful.add(message)
                 continue
             was, then = before[message] & LOOKED_AT, look.traces[message] & LOOKED_AT
-            if was & BUSY:
+            if was & BUSY or (was == then and not was & TAINTED):
                 continue
             # A machine was there, or it was corrected and its ranks need looking after; or somebody else was at this
             # message since we looked.
-            if was & TAINTED or (was != then and (was | bits) & (CLICKED | TAINTED)):
+            if (was | bits) & (CLICKED | TAINTED):
                 doubtful.add(message)
         return self.settle(doubtful, events, judges, blocks, batch_id) if doubtful else []
 
@@ -208,35 +208,39 @@ def _owners(
 
 
 def _asked(
-    events: Sequence[Event], claims: Mapping[int, int], look: Look, handed_over: Mapping[int, int]
+    events: Sequence[Event], look: Look, handed_over: Mapping[int, int]
 ) -> tuple[dict[int, list[Event]], list[int]]:
     """The messages whose hits must be judged together, and of which of them there are earlier ones to be read."""
     asked: dict[int, list[Event]] = {}
     to_load: list[int] = []
-    alone = len(claims) == len(events)
-    by_message = {event.message: (event,) for event in events if event.kind in HIT_KINDS} if alone else _grouped(events)
-    for message, new in by_message.items():
+    for message, new in _worth_a_look(events, look, handed_over).items():
         trace = look.traces.get(message, 0)
-        if look.everybody or message >= TOKEN_NUMBERS:
-            to_load.append(message)
-        elif trace & BUSY:
-            continue
-        elif (trace & LOOKED_AT and _may_matter(new, trace)) or (
-            handed_over and _was_just_handed_over(new, handed_over.get(message))
+        if (
+            look.everybody
+            or message >= TOKEN_NUMBERS
+            or (trace & LOOKED_AT and _may_matter(new, trace))
+            or _was_just_handed_over(new, handed_over.get(message))
         ):
             to_load.append(message)
         elif not _matter_to_each_other(new):
             continue
-        asked[message] = list(new)
+        asked[message] = new
     return asked, to_load
 
 
-def _grouped(events: Iterable[Event]) -> dict[int, Sequence[Event]]:
+def _worth_a_look(events: Sequence[Event], look: Look, handed_over: Mapping[int, int]) -> dict[int, list[Event]]:
+    """The hits of messages that have others, or that one hit is enough to say something of: few, so that what follows
+    may take its time."""
+    messages: Set[int]
+    if look.everybody or len(look.left) < len(events):
+        messages = look.left.keys()
+    else:
+        messages = {message for message, trace in look.traces.items() if trace & LOOKED_AT} | handed_over.keys()
     found: dict[int, list[Event]] = {}
     for event in events:
-        if event.kind in HIT_KINDS:
+        if event.kind in HIT_KINDS and (event.message in messages or event.signals & signals.TRAP):
             found.setdefault(event.message, []).append(event)
-    return dict(found)
+    return {message: new for message, new in found.items() if not look.traces.get(message, 0) & BUSY}
 
 
 def _may_matter(new: Sequence[Event], trace: int) -> bool:
@@ -249,7 +253,9 @@ def _may_matter(new: Sequence[Event], trace: int) -> bool:
 def _may_be_certain(new: Sequence[Event]) -> bool:
     """Whether they can make a machine of the client of earlier hits: each alone, by the trap, or by links at once."""
     asked_for = {event.slot for event in new if event.kind is not EventKind.OPENED}
-    return len(asked_for) > 1 or any(_bits_of(event) & TAINTED or event.signals & signals.TRAP for event in new)
+    if len(asked_for) > 1 or any(event.signals & signals.TRAP for event in new):
+        return True
+    return any(_left_by(event.kind, event.judgement) & TAINTED for event in new)
 
 
 def _was_just_handed_over(new: Sequence[Event], handed_over_ms: int | None) -> bool:
@@ -259,13 +265,14 @@ def _was_just_handed_over(new: Sequence[Event], handed_over_ms: int | None) -> b
 def _matter_to_each_other(new: Sequence[Event]) -> bool:
     if len(new) == 1:
         return bool(new[0].signals & signals.TRAP)
-    return any(_bits_of(event) != HIT for event in new)
+    return any(_left_by(event.kind, event.judgement) != HIT for event in new)
 
 
-def _bits_of(event: Event) -> int:
+@lru_cache(maxsize=4096)
+def _left_by(kind: EventKind, judgement: Judgement) -> int:
     """What a hit leaves in its message's trace."""
-    found = HIT if event.kind is EventKind.OPENED else HIT | CLICKED
-    return found | TAINTED if event.judgement.reasons[0] in TAINTING else found
+    found = HIT if kind is EventKind.OPENED else HIT | CLICKED
+    return found | TAINTED if judgement.reasons[0] in TAINTING else found
 
 
 def _with_verdict(event: Event, judgement: Judgement) -> Event:

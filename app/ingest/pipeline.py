@@ -17,7 +17,7 @@ from app.ingest.attribute import Attribution, Hit
 from app.ingest.classify import RULES_VERSION, Judge
 from app.ingest.counts import count
 from app.ingest.enrich import kept_address, kept_user_agent
-from app.ingest.firsts import Guesses
+from app.ingest.firsts import Guesses, known_of
 from app.ingest.look_back import Look, LookBack
 from app.ingest.personal import PersonalData
 from app.ingest.signals import SignalReader
@@ -31,12 +31,13 @@ from app.models.event import (
     Event,
     EventKind,
     Judgement,
-    Place,
     Share,
     Verdict,
 )
 from app.models.record import Record
+from app.models.trace import KNOWN, known_bit, place_of
 
+_OPENS = [KNOWN[EventKind.OPENED, share] for share in (Share.HUMAN, Share.PROXY)]
 _HONOURED = Judgement(Verdict.HUMAN, True, ("ok",))
 """What is reported, and an unsubscribe, whoever sent it: mail providers do it for the person."""
 
@@ -194,15 +195,24 @@ class Pipeline:
             return
         guesses = Guesses(batch.look.traces)
         implied, perhaps = guesses.implied_opens(batch.events, batch.blocks)
-        guessed = [event._replace(rank=guesses.rank(event)) for event in (*batch.events, *implied)]
+        guessed = [
+            event if (rank := guesses.rank(event)) == AGAIN else event.with_rank(rank)
+            for event in (*batch.events, *implied)
+        ]
         batch.events = self._events.insert(guessed, batch.id)
-        firsts = {place for event in batch.events if event.rank != AGAIN and (place := event.place)}
-        if unsure := (guesses.unsure | {place for event in perhaps for place in _opens(event)}) - firsts:
-            batch.events, confirmed = self._events.confirm_firsts(batch.events, unsure)
-            firsts |= confirmed
-        if missing := [event._replace(rank=FIRST) for event in perhaps if not firsts & _opens(event)]:
+        filled = {
+            (event.message, known_of(event.kind, event.judgement)) for event in batch.events if event.rank != AGAIN
+        }
+        if unsure := (guesses.unsure | {(event.message, bit) for event in perhaps for bit in _OPENS}) - filled:
+            places = {place_of(*what) for what in unsure}
+            batch.events, confirmed = self._events.confirm_firsts(batch.events, places)
+            filled |= {(place[0], known_bit(place)) for place in confirmed}
+        if missing := [one.with_rank(FIRST) for one in perhaps if not {(one.message, bit) for bit in _OPENS} & filled]:
             batch.events += self._events.insert(missing, batch.id)
-        batch.look.firsts = firsts
+        left = batch.look.left
+        for message, known in filled:
+            if message in left:
+                left[message] |= known
 
     def correct(self, batch: Batch) -> None:
         """What this batch, or one stored at the same moment, says of events that are stored already."""
@@ -258,8 +268,3 @@ class Pipeline:
         if judge is None or judge.policy is not brand.bots:
             judge = self._judges[brand.id] = Judge(brand.bots)
         return judge
-
-
-def _opens(event: Event) -> set[Place]:
-    """What says that somebody opened an event's message."""
-    return {(event.message, EventKind.OPENED, share) for share in (Share.HUMAN, Share.PROXY)}

@@ -45,9 +45,10 @@ class SignalReader:
             found |= _of_headers(record.headers)
         if trap:
             found |= signals.TRAP
-        if record.client:
-            address, network = self._sources.of(record.client, message)
-            found = signals.with_source(found | self._networks.of(record.client), address, network)
+        client = record.client
+        if client:
+            address, network = self._sources.of(client, message)
+            found = signals.with_source(found | self._networks.of(client), address, network)
         return found
 
 

@@ -127,6 +127,10 @@ class Event(NamedTuple):
     before: Judgement | None = None
     """Reclassified only: the judgement that was told before."""
 
+    def with_rank(self, rank: int) -> Event:
+        """As `_replace(rank=…)`, in less than half the time: ingest does it to every second event."""
+        return Event._make((*self[:_RANK], rank, *self[_RANK + 1 :]))
+
     @property
     def first(self) -> bool:
         """The first counted event of its kind for its message."""
@@ -140,3 +144,6 @@ class Event(NamedTuple):
         if self.kind in _WITHOUT_RANK or not (judgement.counted or share in MACHINE_RANKS):
             return None
         return self.message, self.kind, share
+
+
+_RANK = Event._fields.index("rank")

@@ -37,3 +37,11 @@ def claimed(known: int) -> int:
 def known_bit(place: Place) -> int:
     """0 for kinds of which there is no trace."""
     return KNOWN.get((place[1], place[2]), 0)
+
+
+_PLACES = {bit: where for where, bit in KNOWN.items()}
+
+
+def place_of(message: int, known: int) -> Place:
+    """The place of which a bit speaks."""
+    return message, *_PLACES[known]

@@ -34,51 +34,46 @@ each other's verdict (`BotPolicy.taint_seconds`)."""
 _EPOCH_2020 = 1_577_836_800
 
 # KEYS: for each page its traces and its hand-overs. ARGV: the lifetime; whether hand-overs are asked for; then for each
-# page its places and the bits to set in each, four bytes every one. Answers for each page what was there before, four
-# bytes every one, and the hand-overs, or nothing when the page has none. One script, so that of two who leave something
-# on one message the later sees the other's.
+# page the offsets of its places and the bits to set in each, four bytes every one. Answers for each page what was there
+# before, four bytes every one, and the hand-overs, or nothing when the page has none. One script, so that of two who
+# leave something on one message the later sees the other's. Five hundred at a time: many values in few calls.
 _TOUCH = f"""
+local function read(key, offsets)
+  local command, at = {{key}}, 1
+  for _, offset in ipairs(offsets) do
+    command[at + 1], command[at + 2], command[at + 3] = 'GET', 'u32', offset
+    at = at + 3
+  end
+  return redis.call('BITFIELD_RO', unpack(command))
+end
 local answers = {{}}
 for index = 1, #KEYS, 2 do
   local key, places, wanted = KEYS[index], ARGV[index + 2], ARGV[index + 3]
   local before, times, changed = {{}}, {{}}, false
   local sent = ARGV[2] == '1' and redis.call('EXISTS', KEYS[index + 1]) == 1
   for from = 1, #places, 2000 do
-    local get, set, asked = {{key}}, {{key}}, {{KEYS[index + 1]}}
-    for at = from, math.min(from + 1996, #places), 4 do
-      local place = '#' .. struct.unpack('>I4', places, at)
-      get[#get + 1] = 'GET'
-      get[#get + 1] = 'u32'
-      get[#get + 1] = place
-      if sent then
-        asked[#asked + 1] = 'GET'
-        asked[#asked + 1] = 'u32'
-        asked[#asked + 1] = place
-      end
-    end
-    for offset, old in ipairs(redis.call('BITFIELD_RO', unpack(get))) do
-      local added = struct.unpack('>I4', wanted, from + 4 * offset - 4)
-      local new = bit.bor(old, added)
-      if bit.band(added, {CLICKED}) ~= 0 then
+    local count = math.min(500, (#places - from + 1) / 4)
+    local format = '>' .. string.rep('I4', count)
+    local offsets, added = {{struct.unpack(format, places, from)}}, {{struct.unpack(format, wanted, from)}}
+    offsets[count + 1] = nil
+    local old, set, at = read(key, offsets), {{key}}, 1
+    for place = 1, count do
+      local was, more = old[place], added[place]
+      local new = bit.bor(was, more)
+      if bit.band(more, {CLICKED}) ~= 0 then
         new = bit.bor(bit.band(new, bit.bnot({CLICKS})), bit.band(new + {ONE_CLICK}, {CLICKS}))
       end
-      before[#before + 1] = struct.pack('>I4', old)
-      if new ~= old then
-        set[#set + 1] = 'SET'
-        set[#set + 1] = 'u32'
-        set[#set + 1] = get[3 * offset + 1]
-        set[#set + 1] = new
+      if new ~= was then
+        set[at + 1], set[at + 2], set[at + 3], set[at + 4] = 'SET', 'u32', offsets[place], new
+        at = at + 4
       end
     end
-    if #set > 1 then
+    if at > 1 then
       redis.call('BITFIELD', unpack(set))
       changed = true
     end
-    if sent then
-      for _, value in ipairs(redis.call('BITFIELD_RO', unpack(asked))) do
-        times[#times + 1] = struct.pack('>I4', value)
-      end
-    end
+    before[#before + 1] = struct.pack(format, unpack(old))
+    if sent then times[#times + 1] = struct.pack(format, unpack(read(KEYS[index + 1], offsets))) end
   end
   if changed then redis.call('EXPIRE', key, ARGV[1]) end
   answers[#answers + 1] = table.concat(before)
@@ -86,12 +81,11 @@ for index = 1, #KEYS, 2 do
 end
 return answers
 """
-# KEYS: one page. ARGV: pairs of place and bits to clear.
+# KEYS: one page. ARGV: pairs of an offset and bits to clear.
 _CLEAR = """
 for index = 1, #ARGV, 2 do
-  local place = '#' .. ARGV[index]
-  local old = redis.call('BITFIELD_RO', KEYS[1], 'GET', 'u32', place)[1]
-  redis.call('BITFIELD', KEYS[1], 'SET', 'u32', place, bit.band(old, bit.bnot(tonumber(ARGV[index + 1]))))
+  local old = redis.call('BITFIELD_RO', KEYS[1], 'GET', 'u32', ARGV[index])[1]
+  redis.call('BITFIELD', KEYS[1], 'SET', 'u32', ARGV[index], bit.band(old, bit.bnot(tonumber(ARGV[index + 1]))))
 end
 """
 
@@ -164,7 +158,7 @@ class Traces:
         for place in places:
             bits[place[0]] = bits.get(place[0], 0) | known_bit(place)
         for page, members in _pages(bits).items():
-            arguments = [text for message in members for text in (_place(message), bits[message])]
+            arguments = [text for message in members for text in (_offset(message), bits[message])]
             try:
                 self._clear(keys=[f"{self._prefix}{page}"], args=arguments)
             except redis.RedisError as error:
@@ -175,7 +169,7 @@ class Traces:
         key = f"{self._prefix}{message >> (_SLOT_BITS + _PAGE_BITS)}:sent"
         seconds = max(1, at_ms // 1000 - _EPOCH_2020)
         try:
-            self._cache.bitfield(key).set("u32", f"#{_place(message)}", seconds).execute()
+            self._cache.bitfield(key).set("u32", _offset(message), seconds).execute()
             self._cache.expire(key, _HANDED_OVER_SECONDS)
         except redis.RedisError as error:
             log_event(_log, WARNING, "traces_unavailable", error=type(error).__name__)
@@ -187,7 +181,7 @@ class Traces:
         arguments: list[bytes] = []
         for page, members in pages.items():
             keys += (f"{self._prefix}{page}", f"{self._prefix}{page}:sent")
-            arguments += (_packed(map(_place, members), len(members)), _packed(map(bits.get, members), len(members)))  # type: ignore[arg-type]
+            arguments += (_packed(map(_offset, members), len(members)), _packed(map(bits.get, members), len(members)))  # type: ignore[arg-type]
         # Places and bits as one argument each, because a thousand cost more than all the rest.
         return cast(list[bytes], self._touch(keys=keys, args=[_KEPT_SECONDS, int(handed_over), *arguments]))
 
@@ -215,8 +209,9 @@ def _pages(messages: Iterable[int]) -> dict[int, list[int]]:
     return pages
 
 
-def _place(message: int) -> int:
-    return (message >> _SLOT_BITS) & _PAGE_MASK
+def _offset(message: int) -> int:
+    """Of a message's 32 bits in its page, in bits."""
+    return (message >> _SLOT_BITS & _PAGE_MASK) << 5
 
 
 def _packed(numbers: Iterable[int], count: int) -> bytes:
