@@ -22,7 +22,7 @@ from app.models.event import (
     Judgement,
     Share,
 )
-from app.models.trace import COUNTED_OPENS, KNOWN, claimed
+from app.models.trace import COUNTED_OPENS, IMPLIES, KNOWN, claimed
 
 _OTHER = {
     KNOWN[kind, share]: KNOWN[kind, other]
@@ -41,19 +41,18 @@ def known_of(kind: EventKind, judgement: Judgement) -> int:
     return KNOWN.get((kind, share), 0) if judgement.counted or share in MACHINE_RANKS else 0
 
 
-def claims_of(events: Sequence[Event]) -> dict[int, int]:
-    """Message → the bits of its trace that say which first events a batch is about to store; each hit's message.
-
-    Opens that a click may imply are not claimed: mostly the message was opened before, and a claim that comes to
-    nothing makes the next one look.
-    """
+def claims_of(events: Sequence[Event], blocks: Mapping[int, Block]) -> dict[int, int]:
+    """Message → the bits of its trace that say which first events a batch is about to store; each hit's message."""
     found: dict[int, int] = {}
     for event in events:
         kind = event.kind
         if kind not in HIT_KINDS:
             continue
+        bits = claimed(known_of(kind, event.judgement))
+        if kind is EventKind.CLICKED and event.judgement.counted and may_imply(blocks[event.block]):
+            bits |= IMPLIES
         message = event.message
-        found[message] = found.get(message, 0) | claimed(known_of(kind, event.judgement))
+        found[message] = found.get(message, 0) | bits
     return found
 
 

@@ -79,7 +79,7 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        claims = claims_of(events)
+        claims = claims_of(events, blocks)
         entered = self._traces.enter({message: bits for message, bits in claims.items() if message < TOKEN_NUMBERS})
         look = Look(everybody=True) if entered is None else Look(entered.traces)
         for event in events:

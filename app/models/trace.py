@@ -4,6 +4,7 @@ bits 0-3    what was there (`HIT`, …)
 bits 4-11   how often a click was left: two at once see by it that they were two
 bits 12-15  opens: which shares certainly have their first event; bits 16-19: of which a batch is about to store it
 bits 20-23  clicks: the same; bits 24-27
+bit  28     never there: in a claim it asks for an open by a person, where no counted one is known
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ _SHARES = {Share.HUMAN: 1, Share.PROXY: 2, Share.MACHINE: 4, Share.APPLE: 8}
 _SHIFTS = {EventKind.OPENED: 12, EventKind.CLICKED: 20}
 KNOWN = {(kind, share): bit << shift for kind, shift in _SHIFTS.items() for share, bit in _SHARES.items()}
 """(kind, share) → the bit that says: MongoDB has its first event."""
-COUNTED_OPENS = KNOWN[EventKind.OPENED, Share.HUMAN] | KNOWN[EventKind.OPENED, Share.PROXY]
+PERSON_OPENED = KNOWN[EventKind.OPENED, Share.HUMAN]
+COUNTED_OPENS = PERSON_OPENED | KNOWN[EventKind.OPENED, Share.PROXY]
+
+
+IMPLIES = 1 << 28
 
 
 def claimed(known: int) -> int:

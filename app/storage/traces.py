@@ -17,7 +17,7 @@ import redis
 from app.lib import clock
 from app.lib.log import WARNING, log_event
 from app.models.event import Place
-from app.models.trace import CLICKED, CLICKS, ONE_CLICK, known_bit
+from app.models.trace import CLICKED, CLICKS, COUNTED_OPENS, IMPLIES, ONE_CLICK, PERSON_OPENED, claimed, known_bit
 
 _log = logging.getLogger("telltale.storage")
 
@@ -59,6 +59,10 @@ for index = 1, #KEYS, 2 do
     local old, set, at = read(key, offsets), {{key}}, 1
     for place = 1, count do
       local was, more = old[place], added[place]
+      if bit.band(more, {IMPLIES}) ~= 0 then
+        more = bit.band(more, bit.bnot({IMPLIES}))
+        if bit.band(was, {COUNTED_OPENS}) == 0 then more = bit.bor(more, {claimed(PERSON_OPENED)}) end
+      end
       local new = bit.bor(was, more)
       if bit.band(more, {CLICKED}) ~= 0 then
         new = bit.bor(bit.band(new, bit.bnot({CLICKS})), bit.band(new + {ONE_CLICK}, {CLICKS}))

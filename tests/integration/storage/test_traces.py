@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from app.models.event import EventKind, Share
-from app.models.trace import CLICKED, CLICKS, HIT, KNOWN, LOOKED_AT, ONE_CLICK, TAINTED, claimed
+from app.models.trace import CLICKED, CLICKS, HIT, IMPLIES, KNOWN, LOOKED_AT, ONE_CLICK, TAINTED, claimed
 from app.storage.client import connect_redis
 from app.storage.traces import Traces
 
@@ -40,6 +40,15 @@ def test_of_two_who_claim_the_later_sees_it(redis_url: str) -> None:
     found = traces(redis_url)
     assert entered(found, {5000: claimed(OPENED)}) == {5000: 0}
     assert entered(found, {5000: claimed(OPENED)}) == {5000: claimed(OPENED)}
+
+
+def test_a_click_claims_the_open_it_implies_only_where_none_is_known(redis_url: str) -> None:
+    found = traces(redis_url)
+    proxied = KNOWN[EventKind.OPENED, Share.PROXY]
+    found.leave({5000: HIT, 5004: HIT | proxied, 5008: HIT | OPENED})
+    entered(found, {5000: IMPLIES, 5004: IMPLIES, 5008: IMPLIES})
+    after = entered(found, {5000: 0, 5004: 0, 5008: 0})
+    assert after == {5000: HIT | claimed(OPENED), 5004: HIT | proxied, 5008: HIT | OPENED}
 
 
 def test_two_clicks_at_once_see_that_they_were_two(redis_url: str) -> None:
