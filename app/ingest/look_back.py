@@ -82,11 +82,19 @@ class LookBack:
         claims = claims_of(events, blocks)
         entered = self._traces.enter({message: bits for message, bits in claims.items() if message < TOKEN_NUMBERS})
         look = Look(everybody=True) if entered is None else Look(entered.traces)
+        several: set[int] = set()
+        left = look.left
         for event in events:
-            if event.kind in HIT_KINDS:
+            kind = event.kind
+            if kind in HIT_KINDS:
                 message = event.message
-                look.left[message] = look.left.get(message, 0) | _left_by(event.kind, event.judgement)
-        asked, to_load = _asked(events, look, {} if entered is None else entered.handed_over)
+                before = left.get(message)
+                if before is None:
+                    left[message] = _left_by(kind, event.judgement)
+                else:
+                    left[message] = before | _left_by(kind, event.judgement)
+                    several.add(message)
+        asked, to_load = _asked(events, look, several, {} if entered is None else entered.handed_over)
         if not asked:
             return events, look
         stored = self._corrections.load(to_load) if to_load else {}
@@ -208,12 +216,16 @@ def _owners(
 
 
 def _asked(
-    events: Sequence[Event], look: Look, handed_over: Mapping[int, int]
+    events: Sequence[Event], look: Look, several: Set[int], handed_over: Mapping[int, int]
 ) -> tuple[dict[int, list[Event]], list[int]]:
-    """The messages whose hits must be judged together, and of which of them there are earlier ones to be read."""
+    """The messages whose hits must be judged together, and of which of them there are earlier ones to be read.
+
+    Args:
+        several: messages with more than one hit in the batch.
+    """
     asked: dict[int, list[Event]] = {}
     to_load: list[int] = []
-    for message, new in _worth_a_look(events, look, handed_over).items():
+    for message, new in _worth_a_look(events, look, several, handed_over).items():
         trace = look.traces.get(message, 0)
         if (
             look.everybody
@@ -228,19 +240,25 @@ def _asked(
     return asked, to_load
 
 
-def _worth_a_look(events: Sequence[Event], look: Look, handed_over: Mapping[int, int]) -> dict[int, list[Event]]:
-    """The hits of messages that have others, or that one hit is enough to say something of: few, so that what follows
-    may take its time."""
-    messages: Set[int]
-    if look.everybody or len(look.left) < len(events):
-        messages = look.left.keys()
+def _worth_a_look(
+    events: Sequence[Event], look: Look, several: Set[int], handed_over: Mapping[int, int]
+) -> dict[int, list[Event]]:
+    """The hits of messages that may have to be judged together. A first pass by bits alone, because most messages have
+    one open after another, and what follows takes its time."""
+    left, traces = look.left, look.traces
+    if look.everybody:
+        messages: Set[int] = left.keys()
     else:
-        messages = {message for message, trace in look.traces.items() if trace & LOOKED_AT} | handed_over.keys()
+        messages = {message for message in several if left[message] != HIT} | handed_over.keys()
+        messages.update(
+            message for message, trace in traces.items() if trace & TAINTED or (trace & HIT and left[message] != HIT)
+        )
+        messages.update(message for message in left if message >= TOKEN_NUMBERS)
     found: dict[int, list[Event]] = {}
     for event in events:
-        if event.kind in HIT_KINDS and (event.message in messages or event.signals & signals.TRAP):
+        if (event.message in messages or event.signals & signals.TRAP) and event.kind in HIT_KINDS:
             found.setdefault(event.message, []).append(event)
-    return {message: new for message, new in found.items() if not look.traces.get(message, 0) & BUSY}
+    return {message: new for message, new in found.items() if not traces.get(message, 0) & BUSY}
 
 
 def _may_matter(new: Sequence[Event], trace: int) -> bool:

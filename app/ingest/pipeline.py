@@ -148,13 +148,16 @@ class Pipeline:
     def classify(self, batch: Batch) -> None:
         """Hits to events, each judged by itself, and with what the brand's policy lets us keep of the client."""
         recorded_ms = clock.now_ms()
+        read = self._signals.reader()
+        brands = {hit.brand.id: hit.brand for hit in batch.hits}
+        alone = {brand_id: self._judge(brand).alone for brand_id, brand in brands.items()}
         for record, brand, block, message, slot, kind, content in batch.hits:
             signals = 0
             judgement = _HONOURED
             if kind in HIT_KINDS:
                 link = block.link_at(slot) if kind is EventKind.CLICKED else None
-                signals = self._signals.read(record, message, trap=link is not None and link.trap)
-                judgement = self._judge(brand).alone(kind, record.user_agent, signals, record.at_ms).judgement
+                signals = read(record, message, link is not None and link.trap)
+                judgement = alone[brand.id](kind, record.user_agent, signals, record.at_ms).judgement
             batch.events.append(
                 Event(
                     record.id,

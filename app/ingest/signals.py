@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -26,7 +27,7 @@ _FROM_REASONS = {
 
 
 class Networks(Protocol):
-    def of(self, address: str) -> int: ...
+    def look_up(self) -> Callable[[str], int]: ...
 
 
 class SignalReader:
@@ -36,20 +37,26 @@ class SignalReader:
         self._networks = networks
         self._sources = sources
 
-    def read(self, record: Record, message: int, *, trap: bool) -> int:
-        """Bits of `app.models.signals`."""
-        found = _facts(record.facts) if record.facts else 0
-        if record.method != "GET":
-            found |= signals.NOT_GET
-        if record.headers:
-            found |= _of_headers(record.headers)
-        if trap:
-            found |= signals.TRAP
-        client = record.client
-        if client:
-            address, network = self._sources.of(client, message)
-            found = signals.with_source(found | self._networks.of(client), address, network)
-        return found
+    def reader(self) -> Callable[[Record, int, bool], int]:
+        """A function of a record, its message's number, and whether it hit the hidden link, to bits of
+        `app.models.signals`. For one batch: the networks are those of now."""
+        networks, sources = self._networks.look_up(), self._sources.of
+
+        def read(record: Record, message: int, trap: bool) -> int:
+            found = _facts(record.facts)
+            if record.method != "GET":
+                found |= signals.NOT_GET
+            if record.headers:
+                found |= _of_headers(record.headers)
+            if trap:
+                found |= signals.TRAP
+            client = record.client
+            if client:
+                address, network = sources(client, message)
+                found = signals.with_source(found | networks(client), address, network)
+            return found
+
+        return read
 
 
 def is_prefetch(purpose: str) -> bool:
@@ -68,6 +75,8 @@ def from_reasons(reasons: tuple[str, ...]) -> int:
 
 @lru_cache(maxsize=256)
 def _facts(letters: str) -> int:
+    if not letters:
+        return 0  # nobody looked
     found = signals.HEADERS_SEEN
     for letter in letters:
         found |= _FACTS.get(letter, 0)

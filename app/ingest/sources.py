@@ -1,7 +1,7 @@
 """Whether two hits of one message came from one place: keyed fingerprints of the client's address and network.
 
 They are made with the message's number, so nobody can be followed from message to message, and have 16 and 15 bits, so
-that thousands of addresses share each: with the key and the database still nobody is named. An IPv6 client is its
+that thousands of addresses share each: who has the key and one message still names nobody. An IPv6 client is its
 household, a /64, which takes new addresses all the time; a network is a /24 or a /48.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import struct
 from socket import AF_INET, inet_pton
 
 
@@ -34,11 +33,8 @@ class Sources:
         digest = self._keyed.copy()
         digest.update(network + message.to_bytes(8, "big"))
         # One digest for both: where in its network a client is turns into a number by two others that nobody knows.
-        one, two, three = _THREE.unpack(digest.digest())
-        return (two + place * (three | 1)) & 0xFFFF or 1, one & 0x7FFF or 1
-
-
-_THREE = struct.Struct(">HHH")
+        number = int.from_bytes(digest.digest(), "big")
+        return ((number >> 16) + place * (number >> 32 | 1)) & 0xFFFF or 1, number & 0x7FFF or 1
 
 
 def _place(client: str) -> tuple[bytes, int] | None:

@@ -55,6 +55,11 @@ class Networks:
         self._snapshot = self._load()
         self._next_check = monotonic() + CHECK_SECONDS
 
+    def look_up(self) -> Callable[[str], int]:
+        """`of` as it is now, for many addresses at once."""
+        bits = self._current().bits
+        return lambda address: bits(address) if len(address) <= LONGEST_ADDRESS else 0
+
     def of(self, address: str) -> int:
         """Bits of `app.models.signals`: 0 for what is no public address, else PUBLIC_ADDRESS with what it is in."""
         return self._current().bits(address) if len(address) <= LONGEST_ADDRESS else 0
