@@ -14,7 +14,6 @@ from app.models.event import (
     AGAIN,
     FIRST,
     FIRST_OF_OTHER,
-    HIT_KINDS,
     MACHINE_RANKS,
     ONCE_PER_MESSAGE,
     Event,
@@ -41,19 +40,11 @@ def known_of(kind: EventKind, judgement: Judgement) -> int:
     return KNOWN.get((kind, share), 0) if judgement.counted or share in MACHINE_RANKS else 0
 
 
-def claims_of(events: Sequence[Event], blocks: Mapping[int, Block]) -> dict[int, int]:
-    """Message → the bits of its trace that say which first events a batch is about to store; each hit's message."""
-    found: dict[int, int] = {}
-    for event in events:
-        kind = event.kind
-        if kind not in HIT_KINDS:
-            continue
-        bits = claimed(known_of(kind, event.judgement))
-        if kind is EventKind.CLICKED and event.judgement.counted and may_imply(blocks[event.block]):
-            bits |= IMPLIES
-        message = event.message
-        found[message] = found.get(message, 0) | bits
-    return found
+@lru_cache(maxsize=4096)
+def claim_of(kind: EventKind, judgement: Judgement) -> int:
+    """The bits by which a batch says what it is about to store."""
+    bits = claimed(known_of(kind, judgement))
+    return bits | IMPLIES if kind is EventKind.CLICKED and judgement.counted else bits
 
 
 class Guesses:

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import Protocol
 
 from app.ingest.classify import RULES_VERSION, TAINTING, Judge
-from app.ingest.firsts import claims_of
-from app.ingest.revise import Revision, judge_together, revise
+from app.ingest.firsts import claim_of
+from app.ingest.revise import Revision, judge_together, may_imply, revise
 from app.models import signals
 from app.models.block import Block
 from app.models.event import HIT_KINDS, Event, EventKind, Judgement, Place
-from app.models.trace import BUSY, CLICKED, HIT, LOOKED_AT, TAINTED
+from app.models.trace import BUSY, CLICKED, HIT, IMPLIES, LOOKED_AT, TAINTED
 from app.tracking.codes import TOKEN_NUMBERS
 
 _HANDED_OVER_MS = 61_000
@@ -79,21 +79,13 @@ class LookBack:
         Raises:
             StoreUnavailable: run the batch again.
         """
-        claims = claims_of(events, blocks)
-        entered = self._traces.enter({message: bits for message, bits in claims.items() if message < TOKEN_NUMBERS})
-        look = Look(everybody=True) if entered is None else Look(entered.traces)
-        several: set[int] = set()
-        left = look.left
-        for event in events:
-            kind = event.kind
-            if kind in HIT_KINDS:
-                message = event.message
-                before = left.get(message)
-                if before is None:
-                    left[message] = _left_by(kind, event.judgement)
-                else:
-                    left[message] = before | _left_by(kind, event.judgement)
-                    several.add(message)
+        look = Look()
+        claims, several = _claims(events, look.left, blocks)
+        entered = self._traces.enter(claims)
+        if entered is None:
+            look.everybody = True
+        else:
+            look.traces = entered.traces
         asked, to_load = _asked(events, look, several, {} if entered is None else entered.handed_over)
         if not asked:
             return events, look
@@ -213,6 +205,33 @@ def _owners(
     events: Iterable[Event], judges: Mapping[str, Judge], blocks: Mapping[int, Block]
 ) -> dict[int, tuple[Judge, Block]]:
     return {event.message: (judges[event.brand_id], blocks[event.block]) for event in events}
+
+
+def _claims(
+    events: Sequence[Event], left: dict[int, int], blocks: Mapping[int, Block]
+) -> tuple[dict[int, int], set[int]]:
+    """What a batch claims of messages' traces, and which of them have more than one hit in it. One pass over all
+    events: `left` is filled too, with what it will leave there."""
+    claims: dict[int, int] = {}
+    several: set[int] = set()
+    for event in events:
+        kind, message = event.kind, event.message
+        if kind not in HIT_KINDS:
+            continue
+        judgement = event.judgement
+        claim = claim_of(kind, judgement)
+        if claim & IMPLIES and not may_imply(blocks[event.block]):
+            claim &= ~IMPLIES
+        before = left.get(message)
+        if before is None:
+            left[message] = _left_by(kind, judgement)
+        else:
+            left[message] = before | _left_by(kind, judgement)
+            several.add(message)
+            claim |= claims.get(message, 0)
+        if message < TOKEN_NUMBERS:
+            claims[message] = claim
+    return claims, several
 
 
 def _asked(

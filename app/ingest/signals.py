@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
+from app.ingest.networks.ranges import parse_address
 from app.ingest.sources import Sources
 from app.models import signals
 from app.models.record import Record
@@ -27,7 +28,7 @@ _FROM_REASONS = {
 
 
 class Networks(Protocol):
-    def look_up(self) -> Callable[[str], int]: ...
+    def look_up(self) -> Callable[[int, int], int]: ...
 
 
 class SignalReader:
@@ -50,10 +51,11 @@ class SignalReader:
                 found |= _of_headers(record.headers)
             if trap:
                 found |= signals.TRAP
-            client = record.client
-            if client:
-                address, network = sources(client, message)
-                found = signals.with_source(found | networks(client), address, network)
+            client = parse_address(record.client)
+            if client is not None:
+                family, number = client
+                address, network = sources(family, number, message)
+                found |= networks(family, number) | address << signals.ADDRESS_SHIFT | network << signals.NETWORK_SHIFT
             return found
 
         return read

@@ -8,8 +8,6 @@ household, a /64, which takes new addresses all the time; a network is a /24 or 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from socket import AF_INET, inet_pton
 
 
 class Sources:
@@ -20,30 +18,17 @@ class Sources:
     def __init__(self, key: bytes) -> None:
         self._keyed = hashlib.blake2b(key=hashlib.blake2b(b"telltale source", key=key).digest(), digest_size=6)
 
-    def of(self, client: str, message: int) -> tuple[int, int]:
-        """Fingerprints of a client's address (16 bits) and network (15 bits) for a message; (0, 0): no address."""
-        try:
-            packed = inet_pton(AF_INET, client)
-            network, place = packed[:3], packed[3]
-        except (OSError, ValueError):
-            found = _place(client)
-            if found is None:
-                return 0, 0
-            network, place = found
+    def of(self, family: int, number: int, message: int) -> tuple[int, int]:
+        """Fingerprints of a client's address (16 bits) and network (15 bits) for a message.
+
+        Args:
+            family: 4 or 6.
+            number: the address, of IPv6 its upper 64 bits (`app.ingest.networks.ranges.parse_address`).
+        """
+        bits = 8 if family == 4 else 16
         digest = self._keyed.copy()
-        digest.update(network + message.to_bytes(8, "big"))
+        digest.update((family << 120 | (number >> bits) << 64 | message).to_bytes(16, "big"))
         # One digest for both: where in its network a client is turns into a number by two others that nobody knows.
-        number = int.from_bytes(digest.digest(), "big")
-        return ((number >> 16) + place * (number >> 32 | 1)) & 0xFFFF or 1, number & 0x7FFF or 1
-
-
-def _place(client: str) -> tuple[bytes, int] | None:
-    """The network of an address, and where in it the client is: of IPv6 its household."""
-    try:
-        address = ipaddress.IPv6Address(client)
-    except ValueError:
-        return None
-    if address.ipv4_mapped is not None:
-        packed = address.ipv4_mapped.packed
-        return packed[:3], packed[3]
-    return address.packed[:6], int.from_bytes(address.packed[6:8], "big")
+        found = int.from_bytes(digest.digest(), "big")
+        place = number & ((1 << bits) - 1)
+        return ((found >> 16) + place * (found >> 32 | 1)) & 0xFFFF or 1, found & 0x7FFF or 1

@@ -29,6 +29,7 @@ class _Snapshot(NamedTuple):
     """Replaced as a whole, so that look-ups need no lock."""
 
     bits: Callable[[str], int]
+    bits_at: Callable[[int, int], int]
     version: str
     faults: Mapping[str, str]
 
@@ -55,10 +56,9 @@ class Networks:
         self._snapshot = self._load()
         self._next_check = monotonic() + CHECK_SECONDS
 
-    def look_up(self) -> Callable[[str], int]:
-        """`of` as it is now, for many addresses at once."""
-        bits = self._current().bits
-        return lambda address: bits(address) if len(address) <= LONGEST_ADDRESS else 0
+    def look_up(self) -> Callable[[int, int], int]:
+        """`of` for many: a function of the family and number that `parse_address` gives, with the lists of now."""
+        return self._current().bits_at
 
     def of(self, address: str) -> int:
         """Bits of `app.models.signals`: 0 for what is no public address, else PUBLIC_ADDRESS with what it is in."""
@@ -99,7 +99,8 @@ class Networks:
         text = "\n".join(f"{one.name} {one.origin.version} {one.date.isoformat()}" for one in lists.values())
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
         log_event(_log, INFO, "networks_loaded", version=version, ranges=sum(len(one.spans) for one in lists.values()))
-        return _Snapshot(lru_cache(_REMEMBERED)(table_of(lists.values()).bits), version, faults)
+        table = table_of(lists.values())
+        return _Snapshot(lru_cache(_REMEMBERED)(table.bits), table.bits_at, version, faults)
 
 
 def _signatures(folder: Path) -> dict[str, FileSignature | None]:

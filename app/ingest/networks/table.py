@@ -64,9 +64,10 @@ class Table:
     def bits(self, address: str) -> int:
         """0 for anything that is not an address of the internet; never raises."""
         parsed = parse_address(address)
-        if parsed is None:
-            return 0
-        family, number = parsed
+        return 0 if parsed is None else self.bits_at(*parsed)
+
+    def bits_at(self, family: int, number: int) -> int:
+        """As `bits`, of what `parse_address` made of an address."""
         if family == 4:
             return _SETTLED[self._bytes_v4[bisect_right(self._starts_v4, number) - 1]]
         return _SETTLED[self._bytes_v6[bisect_right(self._starts_v6, number) - 1]]
