@@ -35,12 +35,13 @@ def _set_up_logging(**_: Any) -> None:
 @signals.worker_process_init.connect
 def _start_process(**_: Any) -> None:
     """In each child after its fork. Services are made now, so that a wrong configuration shows at the start."""
+    setup_sentry(settings)
+    found = services()
+    if Queue.INGEST in app.amqp.queues.consume_from:
+        # The first batch does not wait for the lists of machines and networks, and one that cannot be used shows now.
+        warm_up()
+        found.networks.look_up()
     # A batch makes thousands of objects that live until its end and none in cycles; looking for cycles among them every
     # 700 objects, as Python does by default, was a tenth of ingest's processor time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    setup_sentry(settings)
-    services()
-    if Queue.INGEST in app.amqp.queues.consume_from:
-        # The first batch does not wait for the lists of machines, and one that cannot be used shows now.
-        warm_up()
