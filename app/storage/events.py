@@ -3,7 +3,7 @@
 Both are decided by unique indexes and nothing else. `_id` is the event's id. The index `first` is unique over
 (message, kind, f), where `f` is the event's rank (`FIRST`, `FIRST_OF_OTHER`, …) or, on every other, its own id: two
 events cannot have one rank, whatever races, and the same index finds all events of a message. What Redis
-knows (`first_hints`) only saves a refused insert. Shard key: `m` (ranged), which prefixes that index.
+knows (`traces`) only saves a refused insert. Shard key: `m` (ranged), which prefixes that index.
 What a document looks like is in `event_documents`; corrections are in `corrections`.
 """
 
