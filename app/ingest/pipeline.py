@@ -66,7 +66,7 @@ class Batch:
 
 
 class Pipeline:
-    """Runs batches. One per process; it holds no state of its own."""
+    """Runs batches. One per process; it remembers no batch, only how each brand judges."""
 
     def __init__(
         self,

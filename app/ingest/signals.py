@@ -55,7 +55,7 @@ class SignalReader:
             if client is not None:
                 family, number = client
                 address, network = sources(family, number, message)
-                found |= networks(family, number) | address << signals.ADDRESS_SHIFT | network << signals.NETWORK_SHIFT
+                found = signals.with_source(found | networks(family, number), address, network)
             return found
 
         return read

@@ -50,12 +50,5 @@ REASONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-BASE = frozenset(
-    {
-        *("method_head", "prefetch", "ua_empty", "ua_bare", "apple_mpp", "gmail_prefetch", "proxy_unverified"),
-        *("link_preview", "scanner_ua", "scanner_net", "bot_known", "bot_generic", "ua_shape"),
-    }
-)
-"""What makes a machine of one hit alone; the first that matches decides (rules 1 to 11)."""
 SOFT = ("ms_net", "datacenter_ip", "no_fetch_metadata", "no_accept_language", "fast", "stale_browser")
 """Weak signs, one point each (rules 16 to 21)."""

@@ -41,8 +41,8 @@ SCANNER = 1 << 22
 
 NETWORKS = PUBLIC_ADDRESS | RELAY | MICROSOFT | GOOGLE | YAHOO | CLOUD | SCANNER
 
-ADDRESS_SHIFT = 32
-NETWORK_SHIFT = 48
+_ADDRESS_SHIFT = 32
+_NETWORK_SHIFT = 48
 
 
 def with_source(signals: int, address: int, network: int) -> int:
@@ -50,19 +50,19 @@ def with_source(signals: int, address: int, network: int) -> int:
     address: 16 bits, not 0.
     network: 15 bits, not 0.
     """
-    return signals | (address & 0xFFFF) << ADDRESS_SHIFT | (network & 0x7FFF) << NETWORK_SHIFT
+    return signals | (address & 0xFFFF) << _ADDRESS_SHIFT | (network & 0x7FFF) << _NETWORK_SHIFT
 
 
 def address_of(signals: int) -> int:
     """0: not known."""
-    return signals >> ADDRESS_SHIFT & 0xFFFF
+    return signals >> _ADDRESS_SHIFT & 0xFFFF
 
 
 def network_of(signals: int) -> int:
     """0: not known."""
-    return signals >> NETWORK_SHIFT
+    return signals >> _NETWORK_SHIFT
 
 
 def without_source(signals: int) -> int:
     """For a person who is erased."""
-    return signals & ((1 << ADDRESS_SHIFT) - 1)
+    return signals & ((1 << _ADDRESS_SHIFT) - 1)

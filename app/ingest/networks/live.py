@@ -7,20 +7,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from app.ingest.networks.catalogue import KINDS
 from app.ingest.networks.folder import file_of, lists_in, newest, shipped_lists, table_of
-from app.ingest.networks.ranges import LONGEST_ADDRESS
+from app.ingest.networks.table import Table
 from app.lib.files import FileSignature, file_signature
 from app.lib.log import ERROR, INFO, log_event, log_failure
 
 CHECK_SECONDS = 5.0
 """How often the files are looked at: one `stat` per list, from whatever call comes first after that time."""
-_REMEMBERED = 16_384
-"""Addresses, the last asked for: ~3 MB."""
 
 _log = logging.getLogger("telltale.networks")
 
@@ -28,8 +25,7 @@ _log = logging.getLogger("telltale.networks")
 class _Snapshot(NamedTuple):
     """Replaced as a whole, so that look-ups need no lock."""
 
-    bits: Callable[[str], int]
-    bits_at: Callable[[int, int], int]
+    table: Table
     version: str
     faults: Mapping[str, str]
 
@@ -58,11 +54,11 @@ class Networks:
 
     def look_up(self) -> Callable[[int, int], int]:
         """`of` for many: a function of the family and number that `parse_address` gives, with the lists of now."""
-        return self._current().bits_at
+        return self._current().table.bits_at
 
     def of(self, address: str) -> int:
         """Bits of `app.models.signals`: 0 for what is no public address, else PUBLIC_ADDRESS with what it is in."""
-        return self._current().bits(address) if len(address) <= LONGEST_ADDRESS else 0
+        return self._current().table.bits(address)
 
     @property
     def version(self) -> str:
@@ -99,8 +95,7 @@ class Networks:
         text = "\n".join(f"{one.name} {one.origin.version} {one.date.isoformat()}" for one in lists.values())
         version = hashlib.sha256(text.encode()).hexdigest()[:16]
         log_event(_log, INFO, "networks_loaded", version=version, ranges=sum(len(one.spans) for one in lists.values()))
-        table = table_of(lists.values())
-        return _Snapshot(lru_cache(_REMEMBERED)(table.bits), table.bits_at, version, faults)
+        return _Snapshot(table_of(lists.values()), version, faults)
 
 
 def _signatures(folder: Path) -> dict[str, FileSignature | None]:

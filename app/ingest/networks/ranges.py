@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import NamedTuple
 
-LONGEST_ADDRESS = 45
-"""Characters of an address in text form."""
 WIDEST = {4: 8, 6: 19}
 """The shortest prefix of a list: one that is wider is a mistake, no vendor has a larger block."""
 
