@@ -15,24 +15,17 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from app.lib.special_networks import GIVEN_OUT_V6, NOT_PUBLIC_V4, NOT_PUBLIC_V6
+
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DNS_SECONDS = 3.0
 
-# webhooks.md, "Endpoint registration and address guard", point 3. `is_global` is not enough: NAT64 and 192.0.0.192
-# count as global there, 100.64/10 as neither.
-_DENIED_V4 = tuple(
-    ipaddress.IPv4Network(text)
-    for text in (  # noqa: SIM905 - a list of fifteen quoted strings reads worse
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
-        "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4"
-    ).split()
-)
-# Everything outside 2000::/3 is denied, which covers ::/96, 64:ff9b::/96, 64:ff9b:1::/48, 100::/64, 5f00::/16,
-# fc00::/7, fe80::/10, fec0::/10 and ff00::/8.
-_ALLOWED_V6 = ipaddress.IPv6Network("2000::/3")
-_DENIED_V6 = tuple(ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+# webhooks.md, "Endpoint registration and address guard", point 3.
+_DENIED_V4 = tuple(map(ipaddress.IPv4Network, NOT_PUBLIC_V4))
+_ALLOWED_V6 = ipaddress.IPv6Network(GIVEN_OUT_V6)
+_DENIED_V6 = tuple(map(ipaddress.IPv6Network, NOT_PUBLIC_V6))
 
 # getaddrinfo cannot be cancelled. Threads of our own, never joined by an event loop, keep a name server that does not
 # answer from holding a delivery run past its deadline.

@@ -8,18 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from app.ingest.networks.ranges import Span, merged, parse_address, span_of
+from app.lib.special_networks import NOT_PUBLIC_V4, NOT_PUBLIC_V6
 from app.models.signals import CLOUD, GOOGLE, MICROSOFT, PUBLIC_ADDRESS, RELAY, SCANNER, YAHOO
 
-NOT_PUBLIC = merged(
-    span_of(text)
-    for text in (  # noqa: SIM905 - a list of two dozen quoted strings reads worse
-        # IANA's special-purpose registries; of IPv6 nothing outside 2000::/3 has been given out.
-        "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
-        "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 "
-        "::/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20 4000::/2 8000::/1"
-    ).split()
-)
-"""Addresses of nobody on the internet."""
+NOT_PUBLIC = merged(span_of(text) for text in (*NOT_PUBLIC_V4, *NOT_PUBLIC_V6, "::/3", "4000::/2", "8000::/1"))
+"""Addresses of nobody on the internet; the last three are all of IPv6 that has not been given out."""
 
 _BITS = (RELAY, MICROSOFT, GOOGLE, YAHOO, CLOUD, SCANNER)
 _PLACE = {bit: 1 << place for place, bit in enumerate(_BITS)}
