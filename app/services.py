@@ -31,6 +31,7 @@ from app.messages.unsubscribe import Unsubscribes
 from app.models.block import FIRST_LINK_SLOT, Block, Channel
 from app.models.delivery import Endpoint
 from app.models.event import PUBLIC_KINDS, Event
+from app.models.recipient_key import HeldKeys
 from app.privacy.keyring import Keyring
 from app.privacy.recipients import Vault
 from app.privacy.rotation import Rotation, Stores
@@ -370,12 +371,14 @@ class WebhookOutbox:
         wanted = [event for event in events if (event.brand_id, event.kind) in kinds]
         if not wanted:
             return set()
+        numbers = list({event.message for event in wanted})
+        held = HeldKeys()
         deliveries = plan_deliveries(
             wanted,
-            messages=services.messages.get_many({event.message for event in wanted}),
+            messages=services.messages.get_many(numbers, held),
             blocks=blocks,
             endpoints=endpoints,
-            message_id=services.codes.message_id,
+            message_ids=dict(zip(numbers, services.codes.message_ids(numbers), strict=True)),
             now=clock.now(),
             unsubscribe_scopes={
                 brand_id: brand.unsubscribe.scope
@@ -383,7 +386,7 @@ class WebhookOutbox:
                 if (brand := services.brands.by_id(brand_id))
             },
         )
-        self._deliveries.insert_many(deliveries)
+        self._deliveries.insert_many(deliveries, held)
         return {(delivery.brand_id, delivery.endpoint_id) for delivery in deliveries}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from app.brands import Brand
@@ -122,7 +123,7 @@ def _coded_hit(record: Record, brand: Brand | None, number: int | None, blocks: 
     if brand is None or brand.id != block.brand_id:
         return "foreign_host"
     slot = block.slot_of(number)
-    kind = _kind_of(record, slot)
+    kind = _kind_at(record.kind, record.method, slot)
     if kind is None:
         return "wrong_purpose"
     if not _is_tracked(kind, opens=block.track_opens, clicks=block.track_clicks):
@@ -138,9 +139,10 @@ def _is_tracked(kind: EventKind, *, opens: bool, clicks: bool) -> bool:
     return clicks or kind is EventKind.UNSUBSCRIBED
 
 
-def _kind_of(record: Record, slot: int) -> EventKind | None:
+@lru_cache(maxsize=1024)
+def _kind_at(path: HitKind, method: str, slot: int) -> EventKind | None:
     """The event of a hit; None when the code is for another purpose than the path it came by."""
-    kind = kind_of_path(record)
+    kind = _kind_by(path, method)
     if kind is EventKind.OPENED:
         return kind if slot <= _LAST_PIXEL else None
     if kind is EventKind.CLICKED:
@@ -150,8 +152,12 @@ def _kind_of(record: Record, slot: int) -> EventKind | None:
 
 def kind_of_path(record: Record) -> EventKind | None:
     """The event that a path asks for, whatever its code is for; None when the front answers no such request."""
-    if record.kind is HitKind.OPEN:
+    return _kind_by(record.kind, record.method)
+
+
+def _kind_by(path: HitKind, method: str) -> EventKind | None:
+    if path is HitKind.OPEN:
         return EventKind.OPENED
-    if record.kind is HitKind.CLICK:
+    if path is HitKind.CLICK:
         return EventKind.CLICKED
-    return _ON_UNSUBSCRIBE.get(record.method)
+    return _ON_UNSUBSCRIBE.get(method)

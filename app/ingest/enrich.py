@@ -1,16 +1,9 @@
-"""What an event keeps of its hit: the user agent, and of the client's address what the brand's policy allows."""
+"""What an event keeps of its client's address: what the brand's policy allows."""
 
 from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-
-from app.ingest.user_agents import USER_AGENT_CHARS
-
-
-def kept_user_agent(user_agent: str) -> str:
-    """As classification saw it, so that a later rule set can be run over stored events."""
-    return user_agent[:USER_AGENT_CHARS]
 
 
 @lru_cache(maxsize=8192)

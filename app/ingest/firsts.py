@@ -5,7 +5,7 @@ MongoDB's unique index decides (`app.storage.events`); what is guessed wrong cos
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from app.ingest.revise import implied_open, may_imply
@@ -40,7 +40,6 @@ def known_of(kind: EventKind, judgement: Judgement) -> int:
     return KNOWN.get((kind, share), 0) if judgement.counted or share in MACHINE_RANKS else 0
 
 
-@lru_cache(maxsize=4096)
 def claim_of(kind: EventKind, judgement: Judgement) -> int:
     """The bits by which a batch says what it is about to store."""
     bits = claimed(known_of(kind, judgement))
@@ -61,34 +60,49 @@ class Guesses:
         """(message, bit) that another batch is about to fill, or that this one tries: whether it is filled is to be
         seen."""
 
-    def rank(self, event: Event) -> int:
-        """The rank to try; events in the order in which they are stored."""
-        kind = event.kind
-        if kind in ONCE_PER_MESSAGE or event.implied:
-            return FIRST
-        known = known_of(kind, event.judgement)
-        message = event.message
-        trace = self._traces.get(message, 0)
-        if not known or trace & known:
-            return AGAIN
-        what = message, known
-        self.unsure.add(what)
-        if trace & claimed(known) or what in self._tried:
-            return AGAIN
-        rank = _MACHINES.get(known)
-        if rank is None:
-            rank = self._rank_of_counted(message, known, trace)
-        if rank != AGAIN:
-            self._tried.add(what)
-        return rank
+    def ranked(self, events: Iterable[Event]) -> list[Event]:
+        """The events with the ranks to try, in the order in which they are stored. One loop, all in it: it is run for
+        every hit there is."""
+        traces, tried, unsure = self._traces, self._tried, self.unsure
+        ranked: list[Event] = []
+        for event in events:
+            kind, message = event.kind, event.message
+            if kind in ONCE_PER_MESSAGE or event.implied:
+                ranked.append(event if event.rank == FIRST else event.with_rank(FIRST))
+                continue
+            known = known_of(kind, event.judgement)
+            trace = traces.get(message, 0)
+            if not known or trace & known:
+                ranked.append(event)
+                continue
+            what = message, known
+            unsure.add(what)
+            if trace & claimed(known) or what in tried:
+                ranked.append(event)
+                continue
+            tried.add(what)
+            rank = _MACHINES.get(known)
+            if rank is None:
+                other = _OTHER[known]
+                # What another batch has claimed, it is about to store the first of; `filled` has it looked at.
+                before = trace & (other | claimed(other)) or (message, other) in tried
+                rank = FIRST_OF_OTHER if before else FIRST
+            ranked.append(event.with_rank(rank))
+        return ranked
 
-    def _rank_of_counted(self, message: int, known: int, trace: int) -> int:
-        other = _OTHER[known]
-        if trace & other:
-            return FIRST_OF_OTHER
-        if trace & claimed(other):
-            return AGAIN  # its batch will have the first; whether it does is seen afterwards
-        return FIRST_OF_OTHER if (message, other) in self._tried else FIRST
+    def filled(self, events: Iterable[Event]) -> set[tuple[int, int]]:
+        """(message, bit) of what stored events are the first of. Those that are second, and whose first nobody has seen
+        yet, make the other share unsure."""
+        filled: set[tuple[int, int]] = set()
+        for event in events:
+            rank = event.rank
+            if rank == AGAIN:
+                continue
+            message, known = event.message, known_of(event.kind, event.judgement)
+            filled.add((message, known))
+            if rank == FIRST_OF_OTHER and not self._traces.get(message, 0) & _OTHER[known]:
+                self.unsure.add((message, _OTHER[known]))
+        return filled
 
     def implied_opens(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> tuple[list[Event], list[Event]]:
         """Opens that counted clicks of the batch imply, where nobody loaded a pixel as far as is known: those to store

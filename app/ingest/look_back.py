@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.ingest.classify import RULES_VERSION, TAINTING, Judge
 from app.ingest.firsts import claim_of
@@ -27,6 +27,8 @@ _HANDED_OVER_MS = 61_000
 
 class Entered(Protocol):
     @property
+    def pages(self) -> Any: ...
+    @property
     def traces(self) -> Mapping[int, int]: ...
     @property
     def handed_over(self) -> Mapping[int, int]: ...
@@ -34,7 +36,7 @@ class Entered(Protocol):
 
 class Traces(Protocol):
     def enter(self, claims: Mapping[int, int]) -> Entered | None: ...
-    def leave(self, bits: Mapping[int, int]) -> Mapping[int, int] | None: ...
+    def leave(self, bits: Mapping[int, int], pages: Any = None) -> Mapping[int, int] | None: ...
     def forget_firsts(self, places: Iterable[Place]) -> None: ...
     def hand_over(self, message: int, at_ms: int) -> None: ...
 
@@ -53,6 +55,8 @@ class Look:
 
     traces: Mapping[int, int] = field(default_factory=dict)
     """Message → its trace; empty when nobody knows."""
+    pages: Any = None
+    """Where the traces are, for leaving something there."""
     everybody: bool = False
     """Nobody knows the traces: every message is looked at."""
     wrong: set[int] = field(default_factory=set)
@@ -81,11 +85,11 @@ class LookBack:
         """
         look = Look()
         claims, several = _claims(events, look.left, blocks)
-        entered = self._traces.enter(claims)
+        entered = self._traces.enter(_of_blocks(claims))
         if entered is None:
             look.everybody = True
         else:
-            look.traces = entered.traces
+            look.pages, look.traces = entered.pages, entered.traces
         asked, to_load = _asked(events, look, several, {} if entered is None else entered.handed_over)
         if not asked:
             return events, look
@@ -121,19 +125,11 @@ class LookBack:
             StoreUnavailable: run the batch again.
         """
         own = look.left
-        before = self._traces.leave({message: bits for message, bits in own.items() if message < TOKEN_NUMBERS})
-        doubtful = set(look.wrong)
-        for message, bits in own.items():
-            if before is None or look.everybody or message >= TOKEN_NUMBERS:
-                doubtful.add(message)
-                continue
-            was, then = before[message] & LOOKED_AT, look.traces[message] & LOOKED_AT
-            if was & BUSY or (was == then and not was & TAINTED):
-                continue
-            # A machine was there, or it was corrected and its ranks need looking after; or somebody else was at this
-            # message since we looked.
-            if (was | bits) & (CLICKED | TAINTED):
-                doubtful.add(message)
+        before = self._traces.leave(_of_blocks(own)) if look.pages is None else self._traces.leave(own, look.pages)
+        if before is None or look.everybody:
+            doubtful = look.wrong | own.keys()
+        else:
+            doubtful = look.wrong | _changed_meanwhile(own, look.traces, before) | (own.keys() - before.keys())
         return self.settle(doubtful, events, judges, blocks, batch_id) if doubtful else []
 
     def settle(
@@ -218,20 +214,40 @@ def _claims(
         kind, message = event.kind, event.message
         if kind not in HIT_KINDS:
             continue
-        judgement = event.judgement
-        claim = claim_of(kind, judgement)
+        claim, leaves = _marks(kind, event.judgement)
         if claim & IMPLIES and not may_imply(blocks[event.block]):
             claim &= ~IMPLIES
-        before = left.get(message)
-        if before is None:
-            left[message] = _left_by(kind, judgement)
-        else:
-            left[message] = before | _left_by(kind, judgement)
+        if message in left:
             several.add(message)
-            claim |= claims.get(message, 0)
-        if message < TOKEN_NUMBERS:
-            claims[message] = claim
+            leaves |= left[message]
+            claim |= claims[message]
+        left[message], claims[message] = leaves, claim
     return claims, several
+
+
+def _of_blocks(bits: dict[int, int]) -> dict[int, int]:
+    """Without messages of sealed tokens, whose numbers are anywhere: they have no traces."""
+    if not any(message >= TOKEN_NUMBERS for message in bits):
+        return bits
+    return {message: value for message, value in bits.items() if message < TOKEN_NUMBERS}
+
+
+def _changed_meanwhile(left: Mapping[int, int], looked: Mapping[int, int], before: Mapping[int, int]) -> set[int]:
+    """Args:
+    left: what this batch leaves, by message.
+    looked: the traces when the batch looked.
+    before: the traces just before it left something.
+    """
+    changed: set[int] = set()
+    for message, trace in before.items():
+        was = trace & LOOKED_AT
+        if was & BUSY or (was == looked[message] & LOOKED_AT and not was & TAINTED):
+            continue
+        # A machine was there, or it was corrected and its ranks need looking after; or somebody else was at this
+        # message since we looked.
+        if (was | left[message]) & (CLICKED | TAINTED):
+            changed.add(message)
+    return changed
 
 
 def _asked(
@@ -310,6 +326,12 @@ def _left_by(kind: EventKind, judgement: Judgement) -> int:
     """What a hit leaves in its message's trace."""
     found = HIT if kind is EventKind.OPENED else HIT | CLICKED
     return found | TAINTED if judgement.reasons[0] in TAINTING else found
+
+
+@lru_cache(maxsize=4096)
+def _marks(kind: EventKind, judgement: Judgement) -> tuple[int, int]:
+    """What a batch claims with a hit, and what the hit leaves: one look-up for both."""
+    return claim_of(kind, judgement), _left_by(kind, judgement)
 
 
 def _with_verdict(event: Event, judgement: Judgement) -> Event:

@@ -16,11 +16,12 @@ from app.ingest import ports
 from app.ingest.attribute import Attribution, Hit
 from app.ingest.classify import RULES_VERSION, Judge
 from app.ingest.counts import count
-from app.ingest.enrich import kept_address, kept_user_agent
-from app.ingest.firsts import Guesses, known_of
+from app.ingest.enrich import kept_address
+from app.ingest.firsts import Guesses
 from app.ingest.look_back import Look, LookBack
 from app.ingest.personal import PersonalData
 from app.ingest.signals import SignalReader
+from app.ingest.user_agents import USER_AGENT_CHARS
 from app.lib import clock, ids
 from app.models import record_line
 from app.models.block import Block
@@ -33,11 +34,14 @@ from app.models.event import (
     Judgement,
     Share,
     Verdict,
+    event_of,
 )
 from app.models.record import Record
 from app.models.trace import KNOWN, known_bit, place_of
 
 _OPENS = [KNOWN[EventKind.OPENED, share] for share in (Share.HUMAN, Share.PROXY)]
+_UNCORRECTED = (False, b"", None, None)
+"""The last fields of an event: it is neither implied nor a correction."""
 _HONOURED = Judgement(Verdict.HUMAN, True, ("ok",))
 """What is reported, and an unsubscribe, whoever sent it: mail providers do it for the person."""
 
@@ -148,37 +152,37 @@ class Pipeline:
     def classify(self, batch: Batch) -> None:
         """Hits to events, each judged by itself, and with what the brand's policy lets us keep of the client."""
         recorded_ms = clock.now_ms()
-        read = self._signals.reader()
+        signals_of = self._signals.read((hit.record, hit.message, _is_trap(hit)) for hit in batch.hits)
         brands = {hit.brand.id: hit.brand for hit in batch.hits}
         alone = {brand_id: self._judge(brand).alone for brand_id, brand in brands.items()}
-        for record, brand, block, message, slot, kind, content in batch.hits:
-            signals = 0
+        for (record, brand, block, message, slot, kind, content), signals in zip(batch.hits, signals_of, strict=True):
             judgement = _HONOURED
             if kind in HIT_KINDS:
-                link = block.link_at(slot) if kind is EventKind.CLICKED else None
-                signals = read(record, message, link is not None and link.trap)
                 judgement = alone[brand.id](kind, record.user_agent, signals, record.at_ms).judgement
             batch.events.append(
-                Event(
-                    record.id,
-                    kind,
-                    brand.id,
-                    message,
-                    block.start,
-                    slot,
-                    record.at_ms,
-                    recorded_ms,
-                    judgement,
-                    AGAIN,
-                    RULES_VERSION,
-                    block.campaign_id,
-                    kept_user_agent(record.user_agent),
-                    "" if brand.client_address_policy == "none" else kept_address(record.client),
-                    record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
-                    record.query,
-                    (content.destination or "") if content is not None else "",
-                    b"",
-                    signals,
+                event_of(
+                    (
+                        record.id,
+                        kind,
+                        brand.id,
+                        message,
+                        block.start,
+                        slot,
+                        record.at_ms,
+                        recorded_ms,
+                        judgement,
+                        AGAIN,
+                        RULES_VERSION,
+                        block.campaign_id,
+                        record.user_agent[:USER_AGENT_CHARS],
+                        "" if brand.client_address_policy == "none" else kept_address(record.client),
+                        record.headers.get("form") if kind is EventKind.UNSUBSCRIBED else None,
+                        record.query,
+                        (content.destination or "") if content is not None else "",
+                        b"",
+                        signals if kind in HIT_KINDS else 0,
+                        *_UNCORRECTED,
+                    )
                 )
             )
 
@@ -198,14 +202,8 @@ class Pipeline:
             return
         guesses = Guesses(batch.look.traces)
         implied, perhaps = guesses.implied_opens(batch.events, batch.blocks)
-        guessed = [
-            event if (rank := guesses.rank(event)) == AGAIN else event.with_rank(rank)
-            for event in (*batch.events, *implied)
-        ]
-        batch.events = self._events.insert(guessed, batch.id)
-        filled = {
-            (event.message, known_of(event.kind, event.judgement)) for event in batch.events if event.rank != AGAIN
-        }
+        batch.events = self._events.insert(guesses.ranked([*batch.events, *implied]), batch.id)
+        filled = guesses.filled(batch.events)
         if unsure := (guesses.unsure | {(event.message, bit) for event in perhaps for bit in _OPENS}) - filled:
             places = {place_of(*what) for what in unsure}
             batch.events, confirmed = self._events.confirm_firsts(batch.events, places)
@@ -271,3 +269,10 @@ class Pipeline:
         if judge is None or judge.policy is not brand.bots:
             judge = self._judges[brand.id] = Judge(brand.bots)
         return judge
+
+
+def _is_trap(hit: Hit) -> bool:
+    if hit.kind is not EventKind.CLICKED:
+        return False
+    link = hit.block.link_at(hit.slot)
+    return link is not None and link.trap

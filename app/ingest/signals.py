@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Protocol
 
@@ -38,13 +38,15 @@ class SignalReader:
         self._networks = networks
         self._sources = sources
 
-    def reader(self) -> Callable[[Record, int, bool], int]:
-        """A function of a record, its message's number, and whether it hit the hidden link, to bits of
-        `app.models.signals`. For one batch: the networks are those of now."""
-        networks, sources = self._networks.look_up(), self._sources.of
-
-        def read(record: Record, message: int, trap: bool) -> int:
-            found = _facts(record.facts)
+    def read(self, hits: Iterable[tuple[Record, int, bool]]) -> list[int]:
+        """Bits of `app.models.signals` of each (record, its message's number, whether it hit the hidden link). For one
+        batch: the networks are those of now."""
+        networks, facts = self._networks.look_up(), _facts
+        bits: list[int] = []
+        clients: list[tuple[int, int, int]] = []
+        whose: list[int] = []
+        for record, message, trap in hits:
+            found = facts(record.facts)
             if record.method != "GET":
                 found |= signals.NOT_GET
             if record.headers:
@@ -54,11 +56,13 @@ class SignalReader:
             client = parse_address(record.client)
             if client is not None:
                 family, number = client
-                address, network = sources(family, number, message)
-                found = signals.with_source(found | networks(family, number), address, network)
-            return found
-
-        return read
+                found |= networks(family, number)
+                clients.append((family, number, message))
+                whose.append(len(bits))
+            bits.append(found)
+        for place, sources in zip(whose, self._sources.of(clients), strict=True):
+            bits[place] |= sources
+        return bits
 
 
 def is_prefetch(purpose: str) -> bool:

@@ -94,6 +94,8 @@ class _Story:
         """Rule 13: so many different links in so short a time."""
         if self._has("link_burst"):
             links = self._targets(EventKind.CLICKED)
+            if len(links) < self._policy.burst_links:
+                return
             self._crowd(
                 links, self._policy.burst_seconds, lambda seen: len(seen) >= self._policy.burst_links, "link_burst"
             )
@@ -103,6 +105,8 @@ class _Story:
         if self._has("link_sweep") and len(self._links) > 1:
             everything = {*self._links, None}
             targets = self._targets(EventKind.CLICKED, EventKind.VIEWED)
+            if len(targets) < len(everything):
+                return
             self._crowd(targets, self._policy.sweep_seconds, everything.issubset, "link_sweep")
 
     def too_fast(self) -> None:
@@ -224,6 +228,8 @@ class _Story:
     def _near(self, certain: Set[int], before_seconds: float) -> list[int]:
         """Other hits by the same client shortly before, or for a while after, one of the certain ones. A proxy is no
         client: it fetches for everybody."""
+        if not certain:
+            return []
         before, after = before_seconds * 1000, self._policy.taint_seconds * 1000
         agents: dict[str, list[int]] = {}
         addresses: dict[int, list[int]] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 
 class EventKind(StrEnum):
@@ -128,8 +130,8 @@ class Event(NamedTuple):
     """Reclassified only: the judgement that was told before."""
 
     def with_rank(self, rank: int) -> Event:
-        """As `_replace(rank=…)`, in less than half the time: ingest does it to every second event."""
-        return Event._make((*self[:_RANK], rank, *self[_RANK + 1 :]))
+        """As `_replace(rank=…)`, in a quarter of the time: ingest does it to every second event."""
+        return tuple.__new__(Event, (*self[:_RANK], rank, *self[_RANK + 1 :]))
 
     @property
     def first(self) -> bool:
@@ -147,3 +149,7 @@ class Event(NamedTuple):
 
 
 _RANK = Event._fields.index("rank")
+
+event_of: Callable[[tuple[Any, ...]], Event] = partial(tuple.__new__, Event)
+"""An event of all its fields in order, in less than half the time of `Event(…)` and as unchecked as it looks: for the
+one loop over every hit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 KEY_ID_BYTES = 12
 
@@ -22,3 +22,9 @@ class RecipientKey(NamedTuple):
 
     def __repr__(self) -> str:
         return f"RecipientKey(id={self.id.hex()}, brand_id={self.brand_id!r}, key_number={self.key_number})"
+
+
+class HeldKeys(dict[tuple[str, bytes], Any]):
+    """Persons' keys, ready for use, by (brand id, key id): for a call that opens and then seals. Made empty by it, and
+    gone when it ends. Who is erased meanwhile is erased all the same: what a key sealed that is no longer stored never
+    opens."""

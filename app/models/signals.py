@@ -41,28 +41,20 @@ SCANNER = 1 << 22
 
 NETWORKS = PUBLIC_ADDRESS | RELAY | MICROSOFT | GOOGLE | YAHOO | CLOUD | SCANNER
 
-_ADDRESS_SHIFT = 32
-_NETWORK_SHIFT = 48
-
-
-def with_source(signals: int, address: int, network: int) -> int:
-    """Args:
-    address: 16 bits, not 0.
-    network: 15 bits, not 0.
-    """
-    return signals | (address & 0xFFFF) << _ADDRESS_SHIFT | (network & 0x7FFF) << _NETWORK_SHIFT
+ADDRESS_SHIFT = 32
+NETWORK_SHIFT = 48
 
 
 def address_of(signals: int) -> int:
     """0: not known."""
-    return signals >> _ADDRESS_SHIFT & 0xFFFF
+    return signals >> ADDRESS_SHIFT & 0xFFFF
 
 
 def network_of(signals: int) -> int:
     """0: not known."""
-    return signals >> _NETWORK_SHIFT
+    return signals >> NETWORK_SHIFT
 
 
 def without_source(signals: int) -> int:
     """For a person who is erased."""
-    return signals & ((1 << _ADDRESS_SHIFT) - 1)
+    return signals & ((1 << ADDRESS_SHIFT) - 1)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from app.errors import StoreUnavailable
 from app.lib import clock
-from app.models.recipient_key import KEY_ID_BYTES, RecipientKey
+from app.models.recipient_key import KEY_ID_BYTES, HeldKeys, RecipientKey
 from app.privacy.envelope import KEY_BYTES, Sealer, context_of, recipient_header, recipient_key_id_of
 from app.privacy.keyring import Keyring
 
@@ -56,16 +56,19 @@ class Vault:
         context = _context(brand_id, purpose)
         return [sealers[address_hash].seal(plaintext, context) for address_hash, plaintext in items]
 
-    def seal_under(self, purpose: str, items: Sequence[tuple[str, bytes, bytes]]) -> list[bytes | None]:
+    def seal_under(
+        self, purpose: str, items: Sequence[tuple[str, bytes, bytes]], held: HeldKeys | None = None
+    ) -> list[bytes | None]:
         """Seal (brand id, key id, plaintext) under the key that sealed something else of the same person.
 
         Args:
             items: an empty key id means the brand's key, for what is no person's.
+            held: keys that the same call has read already; it gets the others.
 
         Returns:
             None where the key is gone: the person was erased, and the plaintext must not be stored.
         """
-        sealers = self._of_ids((brand_id, key_id) for brand_id, key_id, _ in items)
+        sealers = self._of_ids(((brand_id, key_id) for brand_id, key_id, _ in items), held)
         sealed: list[bytes | None] = []
         for brand_id, key_id, plaintext in items:
             if not key_id:
@@ -76,8 +79,13 @@ class Vault:
                 sealed.append(None)
         return sealed
 
-    def open_many(self, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]:
+    def open_many(
+        self, purpose: str, items: Sequence[tuple[str, bytes]], held: HeldKeys | None = None
+    ) -> list[bytes | None]:
         """Open (brand id, sealed), whether a person's key or the brand's sealed it.
+
+        Args:
+            held: as for `seal_under`.
 
         Returns:
             None where the person's key is gone: erased.
@@ -86,7 +94,7 @@ class Vault:
             SealBroken: one of them was sealed for another brand or purpose, or changed.
         """
         key_ids = [recipient_key_id_of(sealed) for _, sealed in items]
-        sealers = self._of_ids((brand_id, key_id) for (brand_id, _), key_id in zip(items, key_ids, strict=True))
+        sealers = self._of_ids(((brand_id, key_id) for (brand_id, _), key_id in zip(items, key_ids, strict=True)), held)
         opened: list[bytes | None] = []
         for (brand_id, sealed), key_id in zip(items, key_ids, strict=True):
             if not key_id:
@@ -160,16 +168,15 @@ class Vault:
             if place not in taken
         }
 
-    def _of_ids(self, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], Sealer]:
+    def _of_ids(self, wanted: Iterable[tuple[str, bytes]], held: HeldKeys | None) -> HeldKeys:
         """Sealers by (brand id, key id), without those whose key is gone or is not the brand's."""
-        distinct = {(brand_id, key_id) for brand_id, key_id in wanted if key_id}
-        if not distinct:
-            return {}
-        return {
-            place: Sealer(self._unwrap(key), recipient_header(key.id))
-            for key in self._keys.find({key_id for _, key_id in distinct})
-            if (place := (key.brand_id, key.id)) in distinct
-        }
+        sealers = HeldKeys() if held is None else held
+        missing = {place for place in wanted if place[1] and place not in sealers}
+        if missing:
+            for key in self._keys.find({key_id for _, key_id in missing}):
+                if (place := (key.brand_id, key.id)) in missing:
+                    sealers[place] = Sealer(self._unwrap(key), recipient_header(key.id))
+        return sealers
 
     def _wrapped(self, key_id: bytes, brand_id: str, address_hash: str, key: bytes) -> RecipientKey:
         wrapped = self._keyring.seal(brand_id, _WRAP_PURPOSE, key, bound_to=key_id)

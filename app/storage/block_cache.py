@@ -82,8 +82,12 @@ class BlockCache:
         """
         found: dict[int, Block] = {}
         missing: list[int] = []
-        for number in numbers:
-            block = self.cached(number)
+        block, end = None, 0
+        for number in sorted(numbers):
+            # In order, because most numbers of a batch are of the block that the one before is of.
+            if number >= end:
+                block = self.cached(number)
+                end = 0 if block is None else block.end
             if block is None:
                 missing.append(number)
             else:

@@ -18,10 +18,9 @@ from app.errors import StoreUnavailable
 from app.lib import clock, ids
 from app.models.count import CountKey
 from app.models.event import AGAIN, Event, EventKind
-from app.storage.client import WRITE_CONCERN, Document, translated
+from app.storage.client import DUPLICATE_KEY, WRITE_CONCERN, Document, translated
 from app.storage.event_documents import KIND_CODES, correction_of, from_document, to_document
 from app.storage.events import batch_digest
-from app.storage.messages import DUPLICATE_KEY
 
 MOST_EVENTS = 1000
 """Of one message. Who has more is not looked back over: a link that is passed around, not a scanner."""

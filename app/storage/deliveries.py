@@ -21,17 +21,16 @@ from typing import Any
 from bson import MaxKey
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError
 
 from app.errors import ConfigurationError, PermanentError
 from app.lib import clock
 from app.lib.log import INFO, WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
-from app.storage.client import Document, translated
+from app.models.recipient_key import HeldKeys
+from app.storage.client import Document, insert_new, translated
 from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, KeptFor, Vault, close_erased
 from app.storage.delivery_rows import DeliveryRecord as DeliveryRecord  # noqa: PLC0414 - for readers of this collection
 from app.storage.endpoint_turns import EndpointTurns
-from app.storage.messages import only_duplicates
 
 _log = logging.getLogger(__name__)
 _DUE = "due"
@@ -71,17 +70,14 @@ class Deliveries:
         self._kept_for = kept_for
         self.turns = EndpointTurns(database)
 
-    def insert_many(self, deliveries: Iterable[Delivery]) -> int:
-        """Store new deliveries; those that are there already stay as they are. Answers how many were new."""
-        documents = self._convert.to_documents(list(deliveries))
-        if not documents:
-            return 0
-        with translated():
-            try:
-                self._rows.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                return len(documents) - len(only_duplicates(error))
-        return len(documents)
+    def insert_many(self, deliveries: Iterable[Delivery], held: HeldKeys | None = None) -> int:
+        """Store new deliveries; those that are there already stay as they are. Answers how many were new.
+
+        Args:
+            held: keys that the same call has read already (`Vault.seal_under`).
+        """
+        documents = self._convert.to_documents(list(deliveries), held)
+        return len(documents) - len(insert_new(self._rows, documents))
 
     def claim(
         self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str

@@ -19,6 +19,7 @@ from pymongo import UpdateOne
 from app.errors import TelltaleError
 from app.lib.log import WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState
+from app.models.recipient_key import HeldKeys
 from app.storage.client import Document
 
 MAX_LOG = 12
@@ -33,7 +34,9 @@ _log = logging.getLogger(__name__)
 class Vault(Protocol):
     """What deliveries need of `app.privacy.recipients.Vault`."""
 
-    def seal_under(self, purpose: str, items: Sequence[tuple[str, bytes, bytes]]) -> list[bytes | None]: ...
+    def seal_under(
+        self, purpose: str, items: Sequence[tuple[str, bytes, bytes]], held: HeldKeys | None = None
+    ) -> list[bytes | None]: ...
     def open_many(self, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]: ...
     def key_id_of(self, sealed: bytes) -> bytes: ...
     def number_of(self, sealed: bytes) -> int: ...
@@ -85,10 +88,10 @@ class DeliveryRows:
             )
             return [None] * len(items)
 
-    def to_documents(self, deliveries: Sequence[Delivery]) -> list[Document]:
+    def to_documents(self, deliveries: Sequence[Delivery], held: HeldKeys | None = None) -> list[Document]:
         """What is stored of new deliveries. Those whose person is erased meanwhile are closed before they begin."""
         bodies = self._vault.seal_under(
-            _PURPOSE, [(delivery.brand_id, delivery.key_id, delivery.body) for delivery in deliveries]
+            _PURPOSE, [(delivery.brand_id, delivery.key_id, delivery.body) for delivery in deliveries], held
         )
         return [self._to_document(delivery, body) for delivery, body in zip(deliveries, bodies, strict=True)]
 

@@ -36,7 +36,7 @@ from app.models.event import (
     Place,
     Share,
 )
-from app.storage.client import WRITE_CONCERN, Document, translated
+from app.storage.client import Document, insert_new, translated
 from app.storage.event_documents import (
     KIND_CODES,
     KINDS,
@@ -45,7 +45,6 @@ from app.storage.event_documents import (
     judgement_of,
     to_document,
 )
-from app.storage.messages import DUPLICATE_KEY
 
 _RANKS = [FIRST, FIRST_OF_OTHER, FIRST_MACHINE, FIRST_APPLE]
 _STRIPPED: Document = {
@@ -115,20 +114,8 @@ class EventStore:
 
     def _insert_some(self, events: list[Event], batch: bytes) -> set[bytes]:
         """Insert and answer the ids that a unique index refused."""
-        command = {
-            # The plain command instead of `insert_many`: the driver's way there costs some microseconds per document,
-            # and what it does for that (ids, splitting at 100,000 documents or 48 MB) is not needed for a batch.
-            "insert": self._events.name,
-            "documents": [to_document(event, batch) for event in events],
-            "ordered": False,
-            "writeConcern": WRITE_CONCERN.document,
-        }
-        with translated():
-            answer = self._events.database.command(command)
-        refused = answer.get("writeErrors", [])
-        if answer.get("writeConcernError") or any(error["code"] != DUPLICATE_KEY for error in refused):
-            raise StoreUnavailable("insert")
-        return {events[error["index"]].id for error in refused}
+        refused = insert_new(self._events, [to_document(event, batch) for event in events])
+        return {events[position].id for position in refused}
 
     def _settle(self, refused: list[Event], batch: bytes, stored: dict[bytes, Event]) -> dict[bytes, Event]:
         """Refused events are either stored already, or do not have the rank they tried; those are inserted again."""
@@ -170,6 +157,9 @@ class EventStore:
 
         For places that the batch left to another batch, which may have died since, and for a batch that runs again.
 
+        A batch may also have given its event the second rank because another was about to store the first: when there
+        is none, the event becomes the first.
+
         Args:
             events: the batch's own, as stored; the earliest of a place becomes its first.
 
@@ -178,19 +168,26 @@ class EventStore:
         """
         ranks = self._ranks({place[0] for place in places})
         confirmed = {place for place in places if place[2] in ranks.get(place[:2], {}).values()}
+        asked = {place[:2] for place in places}
         settled: list[Event] = []
+        changed: set[bytes] = set()
         for event in events:
             place = event.place
-            if place is not None and place in places and place not in confirmed:
-                taken = ranks.setdefault(place[:2], {})
+            if place is None or place[:2] not in asked:
+                settled.append(event)
+                continue
+            changed.add(event.id)
+            taken = ranks.setdefault(place[:2], {})
+            alone = event.rank == FIRST_OF_OTHER and FIRST not in taken
+            if alone or (place in places and place not in confirmed):
                 rank = _free_rank(event.judgement.share, taken)
                 if self._promote(event, rank):
                     taken[rank] = event.judgement.share
                     confirmed.add(place)
-                    settled.append(event._replace(rank=rank))
+                    settled.append(event.with_rank(rank))
                     continue
             settled.append(event)
-        return self._as_stored(settled, {event.id for event in settled if event.place in places}), confirmed
+        return self._as_stored(settled, changed), confirmed
 
     def _as_stored(self, events: list[Event], wanted: set[bytes]) -> list[Event]:
         """The events, those that are wanted as MongoDB has them: another run of the same batch may have given one of

@@ -24,11 +24,11 @@ from app.errors import StoreUnavailable
 from app.lib import clock
 from app.models.block import Channel
 from app.models.message import Message, Recipient
+from app.models.recipient_key import HeldKeys
 from app.models.sealed import SealedField
 from app.storage.blocks import FIRST_KEY
-from app.storage.client import Document, translated
+from app.storage.client import DUPLICATE_KEY, Document, translated
 
-DUPLICATE_KEY = 11000
 _OLD_STYLE = {"p": {"$exists": True}}
 
 
@@ -36,7 +36,9 @@ class Vault(Protocol):
     """What messages need of `app.privacy.recipients.Vault`."""
 
     def seal_many(self, brand_id: str, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes]: ...
-    def open_many(self, purpose: str, items: Sequence[tuple[str, bytes]]) -> list[bytes | None]: ...
+    def open_many(
+        self, purpose: str, items: Sequence[tuple[str, bytes]], held: HeldKeys | None = None
+    ) -> list[bytes | None]: ...
     def key_id_of(self, sealed: bytes) -> bytes: ...
     def gone(self, sealed: Sequence[bytes]) -> list[bool]: ...
 
@@ -91,12 +93,17 @@ class Messages:
     def get(self, number: int) -> Message | None:
         return self.get_many([number]).get(number)
 
-    def get_many(self, numbers: Iterable[int]) -> dict[int, Message]:
-        """number → message, without those that do not exist. Those of erased persons say so (`Message.erased`)."""
+    def get_many(self, numbers: Iterable[int], held: HeldKeys | None = None) -> dict[int, Message]:
+        """number → message, without those that do not exist. Those of erased persons say so (`Message.erased`).
+
+        Args:
+            held: keeps their keys for what the same call seals next.
+        """
         wanted = [Int64(number) for number in numbers]
         with translated():
-            found = list(self._messages.find({"_id": {"$in": wanted}}))
-        return {message.number: message for message in self._from_documents(found)}
+            # All in one answer: by itself MongoDB begins with a hundred and is asked again.
+            found = list(self._messages.find({"_id": {"$in": wanted}}).batch_size(len(wanted) + 1))
+        return {message.number: message for message in self._from_documents(found, held)}
 
     def values_of(self, number: int) -> Mapping[str, str] | None:
         """What fills the message's personalised links; None when it is erased, past its retention or not there."""
@@ -212,13 +219,14 @@ class Messages:
             documents += map(_document, of_brand, sealed)
         return documents
 
-    def _from_documents(self, documents: Sequence[Document]) -> list[Message]:
+    def _from_documents(self, documents: Sequence[Document], held: HeldKeys | None = None) -> list[Message]:
         sealed = {
             document["_id"]: bytes(raw) for document in documents if (raw := document.get("s") or document.get("p"))
         }
         opened = self._vault.open_many(
             self.purpose,
             [(document["b"], sealed[document["_id"]]) for document in documents if document["_id"] in sealed],
+            held,
         )
         plain = dict(zip(sealed, opened, strict=True))
         found: list[Message] = []

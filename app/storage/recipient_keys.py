@@ -54,7 +54,7 @@ class RecipientKeys:
         found: list[RecipientKey] = []
         for some in _chunks(key_ids):
             with translated():
-                found += map(_key, self._keys.find({"_id": {"$in": some}}, _FIELDS))
+                found += map(_key, self._keys.find({"_id": {"$in": some}}, _FIELDS).batch_size(len(some) + 1))
         return found
 
     def insert(self, keys: Sequence[RecipientKey], at: datetime) -> set[int]:

@@ -188,10 +188,11 @@ class Codes:
         return _MESSAGE_PREFIX + self._message_text.encode(self._messages.forward(_checked(number)))
 
     def message_ids(self, numbers: Sequence[int]) -> list[str]:
-        """`message_id` of each; numbers of blocks only."""
+        """`message_id` of each."""
         write = self._message_text.encode
-        hidden = self._messages.forward_many([_checked(number) for number in numbers])
-        return [_MESSAGE_PREFIX + write(one) for one in hidden]
+        coded = [_checked(number) for number in numbers if number < TOKEN_NUMBERS]
+        texts = iter([_MESSAGE_PREFIX + write(hidden) for hidden in self._messages.forward_many(coded)])
+        return [next(texts) if number < TOKEN_NUMBERS else self.message_id(number) for number in numbers]
 
     def message_number(self, message_id: str) -> int | None:
         if not message_id.startswith(_MESSAGE_PREFIX):

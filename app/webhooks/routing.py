@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from app.lib.ids import event_id_text
@@ -19,7 +19,7 @@ def plan_deliveries(
     messages: Mapping[int, Message],
     blocks: Mapping[int, Block],
     endpoints: Mapping[str, Sequence[Endpoint]],
-    message_id: Callable[[int], str],
+    message_ids: Mapping[int, str],
     now: datetime,
     unsubscribe_scopes: Mapping[str, str] | None = None,
 ) -> list[Delivery]:
@@ -32,7 +32,7 @@ def plan_deliveries(
         messages: by message number (`event.message`); an event without one is told with ids only.
         blocks: by start (`event.block`); every event's block must be there.
         endpoints: by brand id: those of brands.yaml and those made through the API.
-        message_id: a message number as its public id.
+        message_ids: by message number: the public ones.
         now: becomes `created_at` and `next_attempt_at`.
         unsubscribe_scopes: `list` or `brand` by brand id (`Brand.unsubscribe.scope`).
     """
@@ -61,7 +61,7 @@ def plan_deliveries(
                     told,
                     message,
                     blocks[event.block],
-                    message_id(event.message),
+                    message_ids[event.message],
                     endpoint.mode,
                     unsubscribe_scope=scopes.get(event.brand_id),
                 )

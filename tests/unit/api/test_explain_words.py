@@ -49,7 +49,7 @@ def test_every_signal_has_words_and_a_code_of_its_own() -> None:
 
 
 def test_where_a_client_is_known_by_is_never_shown() -> None:
-    assert words.signals_of(signals.with_source(0, 0xFFFF, 0x7FFF)) == []
+    assert words.signals_of(0xFFFF << signals.ADDRESS_SHIFT | 0x7FFF << signals.NETWORK_SHIFT) == []
 
 
 def test_every_reason_has_words_and_one_that_is_gone_is_shown_all_the_same() -> None:

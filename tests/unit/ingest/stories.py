@@ -72,7 +72,7 @@ def judged(
     for index in order:
         seconds, kind, slot, client = hits[index]
         at_ms = START_MS + round(seconds * 1000)
-        signals = bits.with_source(client.signals, client.address, client.network)
+        signals = client.signals | client.address << bits.ADDRESS_SHIFT | client.network << bits.NETWORK_SHIFT
         alone = judge.alone(kind, client.user_agent, signals, at_ms)
         told.append(Told(at_ms, kind, slot, client.user_agent, signals, alone))
     chapters = tell(told, policy, links=links, handed_over_ms=START_MS if handed_over else None)

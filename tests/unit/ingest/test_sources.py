@@ -8,6 +8,7 @@ import pytest
 
 from app.ingest.networks.ranges import parse_address
 from app.ingest.sources import Sources
+from app.models import signals
 
 SOURCES = Sources(b"k" * 32)
 
@@ -15,7 +16,8 @@ SOURCES = Sources(b"k" * 32)
 def of(client: str, message: int, sources: Sources = SOURCES) -> tuple[int, int]:
     address = parse_address(client)
     assert address is not None
-    return sources.of(*address, message)
+    (found,) = sources.of([(*address, message)])
+    return signals.address_of(found), signals.network_of(found)
 
 
 def test_the_same_client_on_the_same_message_is_the_same_and_on_another_is_not() -> None:

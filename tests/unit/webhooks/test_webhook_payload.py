@@ -207,7 +207,7 @@ def plan(events: list[Event], endpoints: dict[str, list[Endpoint]]) -> list[tupl
         messages={MESSAGE.number: MESSAGE},
         blocks={BLOCK.start: BLOCK},
         endpoints=endpoints,
-        message_id=lambda number: f"msg_{number}",
+        message_ids={event.message: f"msg_{event.message}" for event in events},
         now=clock.from_ms(AT),
     )
     assert all(d.id == f"{d.event_id}:{d.endpoint_id}" and d.event_id in d.body.decode() for d in planned)
@@ -246,7 +246,7 @@ def test_planning_again_gives_the_same_deliveries() -> None:
         "messages": {MESSAGE.number: MESSAGE},
         "blocks": {BLOCK.start: BLOCK},
         "endpoints": endpoints,
-        "message_id": str,
+        "message_ids": {event.message: f"msg_{event.message}" for event in events},
         "now": clock.from_ms(AT),
     }
     first = plan_deliveries(events, **options)
