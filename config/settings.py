@@ -52,6 +52,8 @@ class Settings:
     """Multiplies every retry delay, so that a test sees a schedule of days in seconds."""
     webhook_deadline_seconds: float = 30.0
     """The most an endpoint may ask for."""
+    opensearch_url: str | None = field(default=None, repr=False)
+    """Where events are indexed for searching; None: MongoDB answers."""
     segment_max_bytes: int = 32 * 1024 * 1024
     segment_max_seconds: float = 60.0
     batch_max_records: int = 2000
@@ -102,6 +104,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         webhook_allow_networks=read.value("WEBHOOK_ALLOW_NETWORKS", _networks, default=()),
         webhook_delay_factor=read.value("WEBHOOK_DELAY_FACTOR", _positive, default=1.0),
         webhook_deadline_seconds=read.value("WEBHOOK_DEADLINE_SECONDS", _positive, default=30.0),
+        opensearch_url=read.secret("OPENSEARCH_URL", str, default=None),
         segment_max_bytes=read.value("SEGMENT_MAX_BYTES", int, default=32 * 1024 * 1024),
         segment_max_seconds=read.value("SEGMENT_MAX_SECONDS", _positive, default=60.0),
         batch_max_records=read.value("BATCH_MAX_RECORDS", int, default=2000),

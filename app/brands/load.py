@@ -24,7 +24,7 @@ from app.brands.schema import (
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
 from app.models.bot_policy import BotPolicy
-from app.models.delivery import Endpoint
+from app.models.delivery import Endpoint, Secret
 from app.models.event import EventKind
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -232,7 +232,7 @@ def _endpoints(name: str, schema: BrandSchema, secrets: SecretReader) -> tuple[E
                 id=entry.id,
                 brand_id=schema.id,
                 url=entry.url,
-                secrets=tuple(keys),
+                secrets=tuple(map(Secret, keys)),
                 events=entry.events,
                 mode=entry.mode,
                 deadline_seconds=entry.deadline_seconds,

@@ -18,7 +18,7 @@ from pymongo import UpdateOne
 
 from app.errors import TelltaleError
 from app.lib.log import WARNING, log_event
-from app.models.delivery import Attempt, Delivery, DeliveryState
+from app.models.delivery import Attempt, Delivery, DeliveryState, Item
 from app.models.recipient_key import HeldKeys
 from app.storage.client import Document
 
@@ -71,7 +71,11 @@ class DeliveryRows:
 
     def _seal_details(self, results: Sequence[tuple[Delivery, Attempt]]) -> list[bytes | None]:
         items = [
-            (delivery.brand_id, delivery.key_id, orjson.dumps({"url": attempt.url, "response": attempt.response}))
+            (
+                delivery.brand_id,
+                delivery.items[0].key_id,
+                orjson.dumps({"url": attempt.url, "response": attempt.response}),
+            )
             for delivery, attempt in results
         ]
         try:
@@ -91,7 +95,7 @@ class DeliveryRows:
     def to_documents(self, deliveries: Sequence[Delivery], held: HeldKeys | None = None) -> list[Document]:
         """What is stored of new deliveries. Those whose person is erased meanwhile are closed before they begin."""
         bodies = self._vault.seal_under(
-            _PURPOSE, [(delivery.brand_id, delivery.key_id, delivery.body) for delivery in deliveries], held
+            _PURPOSE, [(delivery.brand_id, delivery.items[0].key_id, delivery.body) for delivery in deliveries], held
         )
         return [self._to_document(delivery, body) for delivery, body in zip(deliveries, bodies, strict=True)]
 
@@ -131,14 +135,18 @@ class DeliveryRows:
             id=row["_id"],
             endpoint_id=row["endpoint_id"],
             brand_id=row["brand_id"],
-            event_id=row["_id"].partition(":")[0],
-            event_type=row["event_type"],
-            body=body,
+            items=(
+                Item(
+                    row["_id"].partition(":")[0],
+                    row["event_type"],
+                    body,
+                    self._vault.key_id_of(bytes(row["body"])) if "body" in row else b"",
+                ),
+            ),
             created_at=row["created_at"],
             next_attempt_at=row["next_attempt_at"],
             attempts=row["attempts"],
             state=DeliveryState(row["state"]),
-            key_id=self._vault.key_id_of(bytes(row["body"])) if "body" in row else b"",
         )
 
     def to_record(self, row: Document) -> DeliveryRecord:

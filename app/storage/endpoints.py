@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 
 from app.errors import Conflict
 from app.lib import ids
-from app.models.delivery import Endpoint, PayloadMode
+from app.models.delivery import Endpoint, PayloadMode, Secret
 from app.models.sealed import SealedField
 from app.storage.blocks import FIRST_KEY, Sealer
 from app.storage.client import Document, translated
@@ -148,7 +148,7 @@ class Endpoints:
     def _to_document(self, endpoint: Endpoint, created_at: datetime) -> Document:
         secret = {
             "url": endpoint.url,
-            "secrets": [base64.b64encode(key).decode("ascii") for key in endpoint.secrets],
+            "secrets": [base64.b64encode(one.key).decode("ascii") for one in endpoint.secrets],
         }
         sealed = self._sealer.seal(endpoint.brand_id, self.purpose, orjson.dumps(secret))
         return {
@@ -166,7 +166,7 @@ class Endpoints:
 
     def _from_document(self, document: Document) -> StoredEndpoint:
         opened = orjson.loads(self._sealer.open(document["brand_id"], self.purpose, bytes(document["sealed"])))
-        keys = tuple(base64.b64decode(key) for key in opened["secrets"])
+        keys = tuple(Secret(base64.b64decode(key)) for key in opened["secrets"])
         return StoredEndpoint(
             endpoint=_endpoint(document, url=opened["url"], secrets=keys),
             created_at=document["created_at"],

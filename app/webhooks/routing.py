@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.lib.ids import event_id_text
 from app.models.block import Block
-from app.models.delivery import Delivery, Endpoint, PayloadMode
+from app.models.delivery import Delivery, Endpoint, Item, PayloadMode
 from app.models.event import PUBLIC_KINDS, Event, EventKind
 from app.models.message import Message
 from app.webhooks.payload import build_body
@@ -70,12 +70,9 @@ def plan_deliveries(
                     id=f"{event_id}:{endpoint.id}",
                     endpoint_id=endpoint.id,
                     brand_id=event.brand_id,
-                    event_id=event_id,
-                    event_type=event_type,
-                    body=body,
+                    items=(Item(event_id, event_type, body, b"" if message is None else message.key_id),),
                     created_at=now,
                     next_attempt_at=now,
-                    key_id=b"" if message is None else message.key_id,
                 )
             )
     return planned

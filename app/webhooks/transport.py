@@ -198,9 +198,9 @@ def failure_class(error: BaseException) -> str:
 
 def _headers(endpoint: Endpoint, delivery: Delivery, timestamp: int) -> dict[str, str]:
     return {
-        "webhook-id": delivery.event_id,
+        "webhook-id": delivery.webhook_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(endpoint.secrets, delivery.event_id, timestamp, delivery.body),
+        "webhook-signature": sign(endpoint.keys_at(clock.now()), delivery.webhook_id, timestamp, delivery.body),
         "content-type": "application/json; charset=utf-8",
         "accept-encoding": "identity",
         "user-agent": f"Telltale-Webhooks/{VERSION}",

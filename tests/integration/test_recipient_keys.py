@@ -14,7 +14,7 @@ from pymongo.database import Database
 from app.errors import StoreUnavailable
 from app.lib import clock
 from app.models.block import Channel
-from app.models.delivery import Delivery
+from app.models.delivery import Delivery, Item
 from app.models.message import Message, Recipient
 from app.privacy import Keyring
 from app.privacy.memory import MemoryBrandKeys
@@ -45,12 +45,16 @@ def _deliveries_of(messages: list[Message]) -> list[Delivery]:
             id=f"evt_{message.number}:main",
             endpoint_id="main",
             brand_id="alder",
-            event_id=f"evt_{message.number}",
-            event_type="message.opened",
-            body=b'{"address":"%s"}' % message.recipient.address.encode(),
+            items=(
+                Item(
+                    f"evt_{message.number}",
+                    "message.opened",
+                    b'{"address":"%s"}' % message.recipient.address.encode(),
+                    message.key_id,
+                ),
+            ),
             created_at=now,
             next_attempt_at=now,
-            key_id=message.key_id,
         )
         for message in messages
     ]

@@ -13,7 +13,7 @@ from app.errors import Conflict, InvalidRequest, NotFound
 from app.lib import clock
 from app.lib.http_url import check_endpoint_url
 from app.models.api_key import Scope
-from app.models.delivery import DeliveryState, Endpoint, PayloadMode
+from app.models.delivery import DeliveryState, Endpoint, PayloadMode, Secret
 from app.models.idempotency import Decision
 from app.storage.deliveries import DeliveryRecord
 from app.storage.endpoints import new_endpoint_id
@@ -35,7 +35,7 @@ def create(call: Call) -> Reply:
         id=commitment.decision.resource or "",
         brand_id=call.brand.id,
         url=url,
-        secrets=(parse_webhook_secret(new_webhook_secret()),),
+        secrets=(Secret(parse_webhook_secret(new_webhook_secret())),),
         events=frozenset(body.events),
         mode=PayloadMode(body.mode),
     )
@@ -44,7 +44,7 @@ def create(call: Call) -> Reply:
     stored = call.services.endpoints.get(call.brand.id, endpoint.id)
     if stored is None:
         raise Conflict("The endpoint was deleted while it was made.", code="not_found")
-    secret = "whsec_" + base64.b64encode(stored.endpoint.secrets[0]).decode("ascii")
+    secret = "whsec_" + base64.b64encode(stored.endpoint.secrets[0].key).decode("ascii")
     shown = {**_endpoint_json(stored.endpoint, "api"), "secret": secret}
     return Reply(shown, commitment.headers)
 
@@ -113,7 +113,7 @@ def _delivery_json(record: DeliveryRecord) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "id": delivery.id,
         "endpoint_id": delivery.endpoint_id,
-        "event_id": delivery.event_id,
+        "event_id": delivery.items[0].event_id,
         "event_type": delivery.event_type,
         "state": delivery.state.value,
         "created_at": clock.rfc3339(delivery.created_at),

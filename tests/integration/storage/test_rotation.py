@@ -20,7 +20,7 @@ from app.errors import ConfigurationError
 from app.lib import clock
 from app.models.block import Block, Channel, Link
 from app.models.brand_key import KeyKind
-from app.models.delivery import Delivery, Endpoint
+from app.models.delivery import Delivery, Endpoint, Item, Secret
 from app.models.message import Message, Recipient
 from app.privacy import Keyring
 from app.privacy.recipients import Vault
@@ -65,11 +65,11 @@ class Process:
         """Messages of `count` persons, and a block, an endpoint and a delivery that are nobody's."""
         self.messages.insert_many([self.message(number, brand_id) for number in range(first, first + count)])
         self.blocks.insert(_block(first, brand_id))
-        endpoint = Endpoint(f"ep_{brand_id}_{first}", brand_id, "https://hooks.alder.example/", (bytes(24),))
+        endpoint = Endpoint(f"ep_{brand_id}_{first}", brand_id, "https://hooks.alder.example/", (Secret(bytes(24)),))
         self.endpoints.insert(endpoint, created_at=NOW)
         event = f"evt_{brand_id}_{first}"
         self.deliveries.insert_many(
-            [Delivery(f"{event}:main", "main", brand_id, event, "message.opened", b"body", NOW, NOW)]
+            [Delivery(f"{event}:main", "main", brand_id, (Item(event, "message.opened", b"body"),), NOW, NOW)]
         )
 
     def message(self, number: int, brand_id: str = "alder") -> Message:

@@ -12,7 +12,7 @@ import pytest
 from pymongo.database import Database
 
 from app.lib import clock, ids
-from app.models.delivery import Delivery, Endpoint
+from app.models.delivery import Delivery, Endpoint, Item, Secret
 from app.privacy.keyring import Keyring
 from app.privacy.memory import MemoryBrandKeys, MemoryRecipientKeys
 from app.privacy.recipients import Vault
@@ -60,7 +60,7 @@ def guard() -> AddressGuard:
 @pytest.fixture
 def make_endpoint() -> Callable[..., Endpoint]:
     def make(url: str = "https://hooks.harbour.example/in", **changes: Any) -> Endpoint:
-        return Endpoint(**({"id": "main", "brand_id": "harbour", "url": url, "secrets": (KEY,)} | changes))
+        return Endpoint(**({"id": "main", "brand_id": "harbour", "url": url, "secrets": (Secret(KEY),)} | changes))
 
     return make
 
@@ -86,12 +86,9 @@ def make_deliveries() -> Callable[..., list[Delivery]]:
                     id=f"{event_id}:{endpoint_id}",
                     endpoint_id=endpoint_id,
                     brand_id=brand_id,
-                    event_id=event_id,
-                    event_type="message.opened",
-                    body=body,
+                    items=(Item(event_id, "message.opened", body, key_id),),
                     created_at=now,
                     next_attempt_at=due_at or now,
-                    key_id=key_id,
                 )
             )
         return made

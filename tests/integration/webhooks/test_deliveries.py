@@ -49,7 +49,9 @@ def test_what_goes_in_comes_out(deliveries: Deliveries, make_deliveries: MakeDel
     made = make_deliveries(3)
     assert deliveries.insert_many(made) == 3
     claimed = claim(deliveries)
-    assert [(d.id, d.event_id, d.body, d.attempts) for d in claimed] == [(d.id, d.event_id, d.body, 0) for d in made]
+    assert [(d.id, d.webhook_id, d.body, d.attempts) for d in claimed] == [
+        (d.id, d.webhook_id, d.body, 0) for d in made
+    ]
 
 
 def test_inserting_twice_makes_one_row(deliveries: Deliveries, make_deliveries: MakeDeliveries) -> None:
@@ -138,7 +140,7 @@ def test_a_claim_left_behind_comes_back_after_its_lease_and_the_old_owner_is_fen
     first = claim(deliveries, token="killed")[0]
     assert claim(deliveries, token="early", at=LEASE - 1) == []
     second = claim(deliveries, token="later", at=LEASE + 1)[0]
-    assert (second.event_id, second.body) == (first.event_id, first.body)
+    assert (second.webhook_id, second.body) == (first.webhook_id, first.body)
     done = replace(first, state=DeliveryState.DELIVERED, attempts=1)
     assert deliveries.record_results([(done, attempt())], token="killed", now=clock.now()) == 0
     assert deliveries.record_results([(done, attempt())], token="later", now=clock.now()) == 1

@@ -65,7 +65,7 @@ def test_everything_due_is_delivered_once_and_logged(
     with RawServer(answer()) as server:
         run = run_once(make_endpoint(server.url))
         assert (run.outcomes, run.more, run.paused_seconds) == ({"delivered": 250}, False, 0.0)
-        assert Counter(r.headers["webhook-id"] for r in server.requests) == Counter(d.event_id for d in made)
+        assert Counter(r.headers["webhook-id"] for r in server.requests) == Counter(d.webhook_id for d in made)
         assert server.connections <= 8
         assert run_once(make_endpoint(server.url)) == Run()
     record = deliveries.find("harbour", made[0].id)
@@ -217,7 +217,7 @@ def test_two_runs_at_once_send_nothing_twice(
             worker.join()
         while run_once(endpoint).more:
             pass
-        assert Counter(r.headers["webhook-id"] for r in server.requests) == Counter(d.event_id for d in made)
+        assert Counter(r.headers["webhook-id"] for r in server.requests) == Counter(d.webhook_id for d in made)
     assert states(deliveries) == {DeliveryState.DELIVERED: 300}
 
 

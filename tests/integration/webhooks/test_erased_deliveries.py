@@ -54,7 +54,7 @@ def test_bodies_and_answers_are_sealed_with_the_persons_key(
     (made,) = make_deliveries(1, key_id=ann)
     deliveries.insert_many([made])
     (claimed,) = claim(deliveries)
-    assert (claimed.body, claimed.key_id) == (made.body, ann)
+    assert (claimed.body, claimed.items[0].key_id) == (made.body, ann)
     failed = replace(claimed, attempts=1, next_attempt_at=clock.now())
     deliveries.record_results([(failed, attempt())], token="t1", now=clock.now())
     record = deliveries.find("harbour", made.id)
@@ -179,7 +179,7 @@ def test_a_run_sends_what_is_left_and_ends_quietly(
     with RawServer(answer()) as server:
         done = asyncio.run(run(server.url))
         assert (done.outcomes, done.more, done.paused_seconds) == ({"delivered": 30}, False, 0.0)
-        assert {request.headers["webhook-id"] for request in server.requests} == {d.event_id for d in his}
+        assert {request.headers["webhook-id"] for request in server.requests} == {d.webhook_id for d in his}
 
 
 def test_what_the_brands_key_seals_is_forgotten_by_event(
@@ -191,7 +191,7 @@ def test_what_the_brands_key_seals_is_forgotten_by_event(
     claimed = claim(deliveries, limit=1)
     done = replace(claimed[0], state=DeliveryState.DELIVERED, attempts=1)
     deliveries.record_results([(done, attempt())], token="t1", now=clock.now())
-    assert deliveries.forget("harbour", [made[0].event_id, made[1].event_id, foreign[0].event_id]) == 2
+    assert deliveries.forget("harbour", [made[0].webhook_id, made[1].webhook_id, foreign[0].webhook_id]) == 2
     assert deliveries.forget("harbour", []) == 0
     rows = {row["_id"]: row for row in database["deliveries"].find({})}
     assert [("body" in rows[d.id], rows[d.id]["state"]) for d in (*made[:3], *foreign)] == [
@@ -212,7 +212,7 @@ def test_rows_of_before_persons_had_keys_are_delivered(
     database["deliveries"].update_one({"_id": made.id}, old)
     assert deliveries.count_under("harbour", 1) == 1
     (claimed,) = claim(deliveries)
-    assert (claimed.body, claimed.key_id) == (made.body, b"")
+    assert (claimed.body, claimed.items[0].key_id) == (made.body, b"")
 
 
 def test_only_rows_under_the_brands_key_need_it(

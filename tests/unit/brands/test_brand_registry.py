@@ -145,7 +145,7 @@ def test_a_secret_that_changes_or_appears_is_picked_up(tmp_path: Path, clock: Cl
     registry = BrandRegistry(path, tmp_path, monotonic=clock)
 
     def key() -> bytes:
-        return registry.all()[0].endpoints[0].secrets[0]
+        return registry.all()[0].endpoints[0].secrets[0].key
 
     assert key() == parse_webhook_secret(first)
     replace(tmp_path / "main", second)

@@ -13,7 +13,7 @@ from app.brands import Brand, BrandsFileRefused, EndpointRules, secret_reference
 from app.brands.load import MAX_FILE_BYTES, parse_brands
 from app.brands.secrets import SecretReader
 from app.models.block import Channel
-from app.models.delivery import PayloadMode
+from app.models.delivery import PayloadMode, Secret
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -88,7 +88,7 @@ def test_every_field_arrives() -> None:
     assert acme.unsubscribe.scope == "brand"
     assert acme.page.colour == "#abcdef"
     (main,) = acme.endpoints
-    assert (main.secrets, main.events, main.mode) == ((KEY,), {"message.sent"}, PayloadMode.FULL)
+    assert (main.secrets, main.events, main.mode) == ((Secret(KEY),), {"message.sent"}, PayloadMode.FULL)
     assert (main.brand_id, main.deadline_seconds, main.max_in_flight) == ("acme", 5, 3)
     assert {days for _, days in acme.retention.events} == {30}
     assert SECRET not in repr(acme)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.lib import clock, ids
 from app.models.block import Block, Channel, Link
-from app.models.delivery import Endpoint, PayloadMode
+from app.models.delivery import Endpoint, PayloadMode, Secret
 from app.models.event import AGAIN, FIRST, PUBLIC_KINDS, Event, EventKind, Judgement, Verdict
 from app.models.message import Message, Recipient
 from app.webhooks.payload import MAX_URL, MAX_USER_AGENT, build_body
@@ -198,7 +198,7 @@ def test_not_a_number_is_refused() -> None:
 
 
 def endpoint(endpoint_id: str, *, brand_id: str = "harbour", **options: Any) -> Endpoint:
-    return Endpoint(endpoint_id, brand_id, "https://hooks.harbour.example/", (bytes(32),), **options)
+    return Endpoint(endpoint_id, brand_id, "https://hooks.harbour.example/", (Secret(bytes(32)),), **options)
 
 
 def plan(events: list[Event], endpoints: dict[str, list[Endpoint]]) -> list[tuple[str, str, str]]:
@@ -210,7 +210,7 @@ def plan(events: list[Event], endpoints: dict[str, list[Endpoint]]) -> list[tupl
         message_ids={event.message: f"msg_{event.message}" for event in events},
         now=clock.from_ms(AT),
     )
-    assert all(d.id == f"{d.event_id}:{d.endpoint_id}" and d.event_id in d.body.decode() for d in planned)
+    assert all(d.id == f"{d.webhook_id}:{d.endpoint_id}" and d.webhook_id in d.body.decode() for d in planned)
     return [(d.brand_id, d.endpoint_id, d.event_type) for d in planned]
 
 

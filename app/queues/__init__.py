@@ -1,0 +1,1 @@
+"""Brands' own message queues: what they are told there, and how."""

@@ -1,0 +1,1 @@
+"""Finding events: in a search index where there is one, in MongoDB otherwise."""
