@@ -10,6 +10,8 @@ import logging
 import re
 import ssl
 import time
+from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from types import SimpleNamespace, TracebackType
 from typing import NamedTuple
@@ -21,11 +23,16 @@ from app.lib import clock
 from app.lib.log import INFO, log_event
 from app.models.delivery import Attempt, Delivery, Endpoint
 from app.webhooks.address_guard import AddressGuard, BlockedAddress, GuardedResolver
+from app.webhooks.body import delivery_body
 from app.webhooks.signing import sign
 
 VERSION = "0.1.0"
 """Goes into the user agent; a test compares it with pyproject.toml."""
 DELIVERED = "delivered"
+REDIRECT = "redirect"
+NO_SECRET = "no_secret"  # noqa: S105 - an outcome
+"""Every signing key has expired: nothing was sent."""
+INSTRUCTIONS = frozenset({"abort-message", "disable"})
 CONNECT_SECONDS = 5.0
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 64 * 1024
@@ -37,6 +44,7 @@ _POOL_SECONDS = 30.0
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TEXT_TYPE = re.compile(r"text/|application/(?:[\w.+-]*\+)?(?:json|xml)\b", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +54,21 @@ class Sent(NamedTuple):
     attempt: Attempt
     retry_after: str | None = None
     """The `Retry-After` header as received, for `schedule`."""
+    instruction: str = ""
+    """What the answer's `webhook-delivery` header asks for on a failure: `abort-message`, `disable`, or nothing."""
+    location_host: str = ""
+    """Where a redirect would have led, for the endpoint's owner."""
+
+
+class _Answer(NamedTuple):
+    """What came back."""
+
+    outcome: str
+    status: int | None = None
+    text: str = ""
+    retry_after: str | None = None
+    instruction: str = ""
+    location_host: str = ""
 
 
 class _Trace:
@@ -122,13 +145,12 @@ class Sender:
     async def send(self, endpoint: Endpoint, delivery: Delivery) -> Sent:
         """One attempt. Every failure is an outcome; only cancellation passes through."""
         started_at, start = clock.now(), time.monotonic()
-        outcome, status, response, retry_after = "protocol", None, "", None
         try:
             async with asyncio.timeout(endpoint.deadline_seconds):
-                outcome, status, response, retry_after = await self._post(endpoint, delivery)
+                answer = await self._post(endpoint, delivery, started_at)
         except Exception as error:  # noqa: BLE001 - whatever a hostile server provokes is an outcome, not a crash
-            outcome = failure_class(error)
-            if outcome == "protocol":
+            answer = _Answer(failure_class(error))
+            if answer.outcome == "protocol":
                 log_event(
                     _log, INFO, "webhook_protocol_failure", error=type(error).__name__, brand_id=delivery.brand_id
                 )
@@ -136,34 +158,36 @@ class Sender:
             number=delivery.attempts + 1,
             started_at=started_at,
             seconds=round(time.monotonic() - start, 4),
-            outcome=outcome,
-            status=status,
+            outcome=answer.outcome,
+            status=answer.status,
             url=endpoint.url,
-            response=response,
+            response=answer.text,
         )
-        return Sent(attempt, retry_after)
+        return Sent(attempt, answer.retry_after, answer.instruction, answer.location_host)
 
-    async def _post(self, endpoint: Endpoint, delivery: Delivery) -> tuple[str, int | None, str, str | None]:
+    async def _post(self, endpoint: Endpoint, delivery: Delivery, now: datetime) -> _Answer:
         if self._session is None:
             raise RuntimeError("a Sender is used inside `async with`")
         url = URL(endpoint.url, encoded=True)  # exactly as saved; quoting again could change it
         if url.scheme != "https" and not (self._allow_http and url.scheme == "http"):
             raise BlockedAddress("scheme not allowed")
-        headers = _headers(endpoint, delivery, clock.now_ms() // 1000)
+        keys = endpoint.keys_at(now)
+        if not keys:
+            return _Answer(NO_SECRET)
+        body = delivery_body(delivery)
+        headers = _headers(endpoint, delivery, keys, int(now.timestamp()), body)
         # A server may close an idle connection just as it is used again: then, and only then, the same attempt takes
         # the next connection. At most every idle connection fails so, and the deadline holds over all of it.
         for _ in range(self._max_in_flight):
             trace = _Trace()
             try:
-                return await self._exchange(url, headers, delivery.body, trace)
+                return await self._exchange(url, headers, body, trace)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not trace.reused:
                     raise
-        return await self._exchange(url, headers, delivery.body, _Trace())
+        return await self._exchange(url, headers, body, _Trace())
 
-    async def _exchange(
-        self, url: URL, headers: dict[str, str], body: bytes, trace: _Trace
-    ) -> tuple[str, int | None, str, str | None]:
+    async def _exchange(self, url: URL, headers: dict[str, str], body: bytes, trace: _Trace) -> _Answer:
         assert self._session is not None  # noqa: S101 - checked by the only caller, this is for mypy
         async with self._session.post(
             url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=trace
@@ -172,7 +196,17 @@ class Sender:
                 answer.close()
                 raise aiohttp.ClientPayloadError("response headers too large")
             text = await _read(answer)
-            return _outcome_of(answer.status), answer.status, text, answer.headers.get("Retry-After")
+            outcome = _outcome_of(answer.status)
+            if outcome == DELIVERED:
+                return _Answer(outcome, answer.status, text)
+            return _Answer(
+                outcome,
+                answer.status,
+                text,
+                retry_after=answer.headers.get("Retry-After"),
+                instruction=_instruction(answer.headers.get("webhook-delivery", "")),
+                location_host=_location_host(url, answer.headers.get("Location", "")) if outcome == REDIRECT else "",
+            )
 
 
 def failure_class(error: BaseException) -> str:
@@ -196,11 +230,15 @@ def failure_class(error: BaseException) -> str:
     return "protocol"
 
 
-def _headers(endpoint: Endpoint, delivery: Delivery, timestamp: int) -> dict[str, str]:
+def _headers(
+    endpoint: Endpoint, delivery: Delivery, keys: Sequence[bytes], timestamp: int, body: bytes
+) -> dict[str, str]:
     return {
+        # First, so that whatever was saved before a name was reserved cannot take the place of ours.
+        **{name.lower(): value for name, value in endpoint.headers},
         "webhook-id": delivery.webhook_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(endpoint.keys_at(clock.now()), delivery.webhook_id, timestamp, delivery.body),
+        "webhook-signature": sign(keys, delivery.webhook_id, timestamp, body),
         "content-type": "application/json; charset=utf-8",
         "accept-encoding": "identity",
         "user-agent": f"Telltale-Webhooks/{VERSION}",
@@ -233,7 +271,21 @@ async def _read(answer: aiohttp.ClientResponse) -> str:
 def _outcome_of(status: int) -> str:
     if 200 <= status < 300:
         return DELIVERED
-    return "redirect" if 300 <= status < 400 else f"http_{status}"
+    return REDIRECT if 300 <= status < 400 else f"http_{status}"
+
+
+def _instruction(text: str) -> str:
+    text = text.strip().lower()
+    return text if text in INSTRUCTIONS else ""
+
+
+def _location_host(url: URL, location: str) -> str:
+    """The host a redirect names, our own for a relative one; empty when it cannot be read as an HTTP URL."""
+    try:
+        host = url.join(URL(location)).host or "" if location else ""
+    except ValueError:
+        return ""
+    return host if _HOST.fullmatch(host) else ""
 
 
 async def _note_reuse(
