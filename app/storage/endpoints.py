@@ -1,39 +1,29 @@
 """The collection `endpoints`: webhook endpoints made through the API. Those of brands.yaml are never in here.
 
-URL and secrets are sealed; ids are `ep_…`, so they cannot meet an id of brands.yaml.
+Ids are `ep_…`, so they cannot meet an id of brands.yaml. What is sealed is `endpoint_documents`.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-import orjson
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
-from app.errors import Conflict
+from app.errors import Conflict, StoreUnavailable
 from app.lib import ids
-from app.models.delivery import Endpoint, PayloadMode, Secret
+from app.models.delivery import Endpoint
 from app.models.sealed import SealedField
 from app.storage.blocks import FIRST_KEY, Sealer
 from app.storage.client import Document, translated
+from app.storage.endpoint_documents import PURPOSE, StoredEndpoint, for_routing, from_document, to_document
 
 ID_PREFIX = "ep_"
 MAX_PER_BRAND = 20
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEndpoint:
-    """An endpoint and what the API shows besides."""
-
-    endpoint: Endpoint
-    created_at: datetime
-    disabled: bool = False
+_REMEMBERED_CHANGES = 10
+_UPDATE_ROUNDS = 5
 
 
 def new_endpoint_id() -> str:
@@ -45,7 +35,7 @@ class Endpoints:
     """Every method raises `StoreUnavailable` when MongoDB does not answer in time."""
 
     COLLECTION = "endpoints"
-    purpose = "endpoint"
+    purpose = PURPOSE
     INDEXES = (
         # `place` is 0…19: the index, not a count that two requests could read at once, is what bounds a brand.
         IndexModel([("brand_id", ASCENDING), ("place", ASCENDING)], name="by_brand", unique=True),
@@ -55,13 +45,14 @@ class Endpoints:
         self._endpoints = database[self.COLLECTION]
         self._sealer = sealer
 
-    def insert(self, endpoint: Endpoint, *, created_at: datetime) -> None:
+    def insert(self, endpoint: Endpoint, *, created_at: datetime, description: str = "") -> None:
         """Store a new endpoint; storing the same id again changes nothing.
 
         Raises:
             Conflict: the brand has 20.
         """
-        document = self._to_document(endpoint, created_at)
+        document = to_document(StoredEndpoint(endpoint, created_at, description), self._sealer)
+        document["disabled"] = False
         with translated():
             for _ in range(MAX_PER_BRAND):
                 rows = self._endpoints.find({"brand_id": endpoint.brand_id}, {"place": 1})
@@ -82,28 +73,52 @@ class Endpoints:
         """One endpoint with its URL and secrets."""
         with translated():
             document = self._endpoints.find_one({"_id": endpoint_id, "brand_id": brand_id})
-        return None if document is None else self._from_document(document)
+        return None if document is None else from_document(document, self._sealer)
 
     def list_for_brand(self, brand_id: str) -> list[StoredEndpoint]:
         """A brand's endpoints, oldest first; at most 20."""
         with translated():
             documents = [*self._endpoints.find({"brand_id": brand_id}).limit(MAX_PER_BRAND)]
-        return sorted((self._from_document(document) for document in documents), key=lambda item: item.endpoint.id)
+        found = [from_document(document, self._sealer) for document in documents]
+        return sorted(found, key=lambda stored: stored.endpoint.id)
 
     def delete(self, brand_id: str, endpoint_id: str) -> bool:
         """Delete an endpoint; its waiting deliveries are closed when they come up."""
         with translated():
             return self._endpoints.delete_one({"_id": endpoint_id, "brand_id": brand_id}).deleted_count == 1
 
+    def update(
+        self, brand_id: str, endpoint_id: str, change: Callable[[StoredEndpoint], StoredEndpoint], *, change_id: str
+    ) -> StoredEndpoint | None:
+        """Change an endpoint; None when there is none. Answers it as it is then.
+
+        Args:
+            change: from the endpoint as it is to what it becomes; called again when somebody else was faster.
+            change_id: a change that has been made is not made again, as long as it is among the last few.
+        """
+        for _ in range(_UPDATE_ROUNDS):
+            with translated():
+                document = self._endpoints.find_one({"_id": endpoint_id, "brand_id": brand_id})
+            if document is None:
+                return None
+            stored = from_document(document, self._sealer)
+            made = document.get("changes", [])
+            if change_id in made:
+                return stored
+            changed = change(stored)
+            new = to_document(changed, self._sealer) | {"changes": [*made, change_id][-_REMEMBERED_CHANGES:]}
+            with translated():
+                same = {"_id": endpoint_id, "changes": document.get("changes")}
+                won = self._endpoints.update_one(same, {"$set": new}).matched_count
+            if won:
+                return changed
+        raise StoreUnavailable("an endpoint that others change all the time")
+
     def set_disabled(self, brand_id: str, endpoint_id: str, disabled: bool) -> bool:
         """Switch an endpoint off or on; False when there is none. While it is off, waiting deliveries wait."""
+        query, change = {"_id": endpoint_id, "brand_id": brand_id}, {"$set": {"disabled": disabled}}
         with translated():
-            return (
-                self._endpoints.update_one(
-                    {"_id": endpoint_id, "brand_id": brand_id}, {"$set": {"disabled": disabled}}
-                ).matched_count
-                == 1
-            )
+            return self._endpoints.update_one(query, change).matched_count == 1
 
     def for_brands(self, brand_ids: Iterable[str]) -> dict[str, list[Endpoint]]:
         """The endpoints that are on, by brand, in one query, for `app.webhooks.routing`.
@@ -116,7 +131,7 @@ class Endpoints:
             for document in self._endpoints.find(
                 {"brand_id": {"$in": list(set(brand_ids))}, "disabled": False}, {"sealed": 0}
             ):
-                found.setdefault(document["brand_id"], []).append(_for_routing(document))
+                found.setdefault(document["brand_id"], []).append(for_routing(document))
         return found
 
     def older(self, brand_id: str, key_number: int, limit: int) -> list[SealedField]:
@@ -144,47 +159,3 @@ class Endpoints:
         numbers = [key_number, None] if key_number == FIRST_KEY else [key_number]
         with translated():
             return self._endpoints.count_documents({"brand_id": {"$eq": brand_id}, "kn": {"$in": numbers}})
-
-    def _to_document(self, endpoint: Endpoint, created_at: datetime) -> Document:
-        secret = {
-            "url": endpoint.url,
-            "secrets": [base64.b64encode(one.key).decode("ascii") for one in endpoint.secrets],
-        }
-        sealed = self._sealer.seal(endpoint.brand_id, self.purpose, orjson.dumps(secret))
-        return {
-            "_id": endpoint.id,
-            "brand_id": endpoint.brand_id,
-            "sealed": sealed,
-            "kn": self._sealer.number_of(sealed),
-            "events": sorted(endpoint.events),
-            "mode": endpoint.mode.value,
-            "deadline_seconds": endpoint.deadline_seconds,
-            "max_in_flight": endpoint.max_in_flight,
-            "created_at": created_at,
-            "disabled": False,
-        }
-
-    def _from_document(self, document: Document) -> StoredEndpoint:
-        opened = orjson.loads(self._sealer.open(document["brand_id"], self.purpose, bytes(document["sealed"])))
-        keys = tuple(Secret(base64.b64decode(key)) for key in opened["secrets"])
-        return StoredEndpoint(
-            endpoint=_endpoint(document, url=opened["url"], secrets=keys),
-            created_at=document["created_at"],
-            disabled=document["disabled"],
-        )
-
-
-def _for_routing(document: Document) -> Endpoint:
-    return _endpoint(document, url="", secrets=())
-
-
-def _endpoint(document: Document, **hidden: Any) -> Endpoint:
-    return Endpoint(
-        id=document["_id"],
-        brand_id=document["brand_id"],
-        events=frozenset(document["events"]),
-        mode=PayloadMode(document["mode"]),
-        deadline_seconds=document["deadline_seconds"],
-        max_in_flight=document["max_in_flight"],
-        **hidden,
-    )
