@@ -42,6 +42,20 @@ def to_text(raw: bytes) -> str:
     )
 
 
+def from_text(text: str) -> bytes:
+    """What `to_text` was given.
+
+    Raises:
+        ValueError: not 26 characters of the alphabet, or more than 16 bytes.
+    """
+    number = 0
+    for char in text[:27]:
+        number = number << 5 | _ALPHABET.index(char)
+    if len(text) != 26 or number >= 1 << 128:
+        raise ValueError("not an id")
+    return number.to_bytes(16, "big")
+
+
 def event_id_text(raw: bytes) -> str:
     """The public form of an event id: `evt_` and 26 characters."""
     return "evt_" + to_text(raw)

@@ -143,6 +143,11 @@ class Delivery:
     """`bat_…`: it is sent as a batch, also when it has one event only. Empty: as the event itself."""
     attempts: int = 0
     state: DeliveryState = DeliveryState.PENDING
+    closed: str = ""
+    """Why it is dead without having used up its attempts: `recipient_erased`, `endpoint_removed`, `unreadable`,
+    `too_large`, `aborted`, `expired`."""
+    strict: bool = False
+    """Its endpoint wants its events in order."""
 
     @property
     def webhook_id(self) -> str:
@@ -177,3 +182,14 @@ class Attempt:
     url: str = field(default="", repr=False)
     response: str = field(default="", repr=False)
     """The first 4 KiB of the answer, text only, control characters removed."""
+
+
+class Result(NamedTuple):
+    """What becomes of a claimed delivery."""
+
+    delivery: Delivery
+    """As it is now."""
+    attempt: Attempt | None
+    """None: nothing was sent, it only waits for another time."""
+    parts: tuple[Delivery, ...] = ()
+    """What else it was divided into; `delivery` keeps the first part."""

@@ -9,27 +9,32 @@ has it, so one indexed comparison finds both what is due and what a killed worke
 The log of attempts lies in the row (at most 12): result and log are one write, so no crash can separate them, and they
 expire together. Bodies, URLs and answers are sealed (`delivery_rows`). Shard key: `{endpoint_id: 1, _id: 1}`, which
 keeps a claim on few shards and a flooding endpoint splittable.
+
+A row is one request: an event, or a batch of them. A batch that nobody has claimed may take others in
+(`delivery_batches`); from its first claim on it is frozen, because it may have been sent.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from bson import MaxKey
-from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.database import Database
 
 from app.errors import ConfigurationError, PermanentError
-from app.lib import clock
 from app.lib.log import INFO, WARNING, log_event
-from app.models.delivery import Attempt, Delivery, DeliveryState
+from app.models.delivery import Batching, Delivery, DeliveryState, Item, Result
 from app.models.recipient_key import HeldKeys
 from app.storage.client import Document, insert_new, translated
-from app.storage.delivery_rows import KEPT_FOR, DeliveryRows, KeptFor, Vault, close_erased
+from app.storage.delivery_batches import choose, merges, without_erased
+from app.storage.delivery_log import DeliveryLog
+from app.storage.delivery_rows import KEPT_FOR, MAX_LOG, DeliveryRows, KeptFor, Vault
 from app.storage.delivery_rows import DeliveryRecord as DeliveryRecord  # noqa: PLC0414 - for readers of this collection
+from app.storage.delivery_upkeep import DeliveryUpkeep
 from app.storage.endpoint_turns import EndpointTurns
 
 _log = logging.getLogger(__name__)
@@ -42,7 +47,7 @@ _OF_THE_BRAND = {"kn": {"$gt": 0}}
 """Rows that the brand's own key seals: told of no person, or from before persons had keys."""
 
 
-class Deliveries:
+class Deliveries(DeliveryLog, DeliveryUpkeep):
     """Every method raises `StoreUnavailable` when MongoDB does not answer in time."""
 
     COLLECTION = "deliveries"
@@ -53,10 +58,18 @@ class Deliveries:
             name=_DUE,
             partialFilterExpression={"state": _PENDING},
         ),
+        # The line of endpoints that want their events in order; nobody else's rows are in it.
+        IndexModel(
+            [("brand_id", ASCENDING), ("endpoint_id", ASCENDING), ("_id", ASCENDING)],
+            name="line",
+            partialFilterExpression={"state": _PENDING, "strict": True},
+        ),
         # Ids begin with the event's, so this is newest first. Also the keyset of a page.
         IndexModel([("brand_id", ASCENDING), ("_id", DESCENDING)], name="by_brand"),
         IndexModel(
-            [("brand_id", ASCENDING), ("_id", DESCENDING)], name="dead", partialFilterExpression={"state": _DEAD}
+            [("state", ASCENDING), ("brand_id", ASCENDING), ("_id", DESCENDING)],
+            name="set_aside",
+            partialFilterExpression={"state": {"$in": [_DEAD, DeliveryState.PARKED.value]}},
         ),
         IndexModel([("expire_at", ASCENDING)], name="ttl", sparse=True, expireAfterSeconds=0),
         IndexModel([("brand_id", ASCENDING), ("kn", ASCENDING)], name="by_key", partialFilterExpression=_OF_THE_BRAND),
@@ -80,7 +93,16 @@ class Deliveries:
         return len(documents) - len(insert_new(self._rows, documents))
 
     def claim(
-        self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str
+        self,
+        brand_id: str,
+        endpoint_id: str,
+        *,
+        now: datetime,
+        lease_seconds: float,
+        limit: int,
+        token: str,
+        batching: Batching | None = None,
+        strict: bool = False,
     ) -> list[Delivery]:
         """Lease at most `limit` due deliveries of one endpoint, the longest due first.
 
@@ -89,38 +111,114 @@ class Deliveries:
 
         Args:
             token: unique to this run; results are stored under it only.
+            batching: batches are filled with events that wait for others; those alone may also go before they are due.
+            strict: only the first in line, and only when it is due.
         """
         for _ in range(_CLAIM_ROUNDS):
-            rows = self._lease(brand_id, endpoint_id, now=now, lease_seconds=lease_seconds, limit=limit, token=token)
+            wanted = self._wanted(brand_id, endpoint_id, now=now, limit=limit, batching=batching, strict=strict)
+            rows = self._lease(wanted, now=now, lease_seconds=lease_seconds, token=token)
+            if batching is not None:
+                rows = self._merged(rows, {row["_id"] for row in wanted if not row.get("frozen")}, batching, token)
             claimed = self._open_claimed(rows, now)
             if claimed or not rows:
                 return claimed
         return []  # a long row of erased persons: those are closed now, `has_due` tells that there is more
 
-    def _lease(
-        self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str
+    def _wanted(
+        self,
+        brand_id: str,
+        endpoint_id: str,
+        *,
+        now: datetime,
+        limit: int,
+        batching: Batching | None = None,
+        strict: bool = False,
     ) -> list[Document]:
-        due = {"state": _PENDING, "due_at": {"$lte": now}}
+        """What a claim would take: id, due time and, of batches, how much is in them."""
+        query: Document = {"brand_id": brand_id, "endpoint_id": endpoint_id, "state": _PENDING}
+        fields = {"due_at": 1, "n": 1, "frozen": 1}
         with translated():
-            found = self._rows.find({"brand_id": brand_id, "endpoint_id": endpoint_id, **due}, {"_id": 1})
-            ids = [row["_id"] for row in found.sort("due_at", ASCENDING).limit(limit).hint(_DUE)]
-            if not ids:
-                return []
-            lease = {"due_at": now + timedelta(seconds=lease_seconds), "token": token}
-            self._rows.update_many({"_id": {"$in": ids}, **due}, {"$set": lease})
-            won = list(self._rows.find({"_id": {"$in": ids}, "token": token}, {"log": 0}))
+            if strict:
+                line = list(self._rows.find({**query, "strict": True}, fields).sort("_id", 1).limit(1).hint("line"))
+                return [row for row in line if row["due_at"] <= now]
+            ahead = timedelta() if batching is None else timedelta(seconds=batching.max_wait_seconds)
+            query["due_at"] = {"$lte": now + ahead}
+            found = list(self._rows.find(query, fields).sort("due_at", ASCENDING).limit(limit).hint(_DUE))
+        return found if batching is None else choose(found, now, batching)
+
+    def _lease(self, wanted: Sequence[Document], *, now: datetime, lease_seconds: float, token: str) -> list[Document]:
+        if not wanted:
+            return []
+        ids = [row["_id"] for row in wanted]
+        lease = {"due_at": now + timedelta(seconds=lease_seconds), "token": token, "frozen": True}
+        free: Document = {"due_at": {"$lte": now}}
+        if any(row["due_at"] > now for row in wanted):
+            # Not due yet and never claimed: waiting for others to come.
+            free = {"$or": [free, {"frozen": {"$exists": False}}]}
+        with translated():
+            self._rows.update_many({"_id": {"$in": ids}, "state": _PENDING, **free}, {"$set": lease})
+            won = list(self._rows.find({"_id": {"$in": ids}, "token": token}, {"log": 0}).batch_size(len(ids) + 1))
         return sorted(won, key=lambda row: (row["next_attempt_at"], row["_id"]))
 
-    def record_results(self, results: Sequence[tuple[Delivery, Attempt]], *, token: str, now: datetime) -> int:
+    def _merged(self, rows: list[Document], fresh: set[str], batching: Batching, token: str) -> list[Document]:
+        """The rows, with those nobody can have sent yet joined into fewer."""
+        taken_in = merges([row for row in rows if row["_id"] in fresh and "items" in row], batching)
+        if not taken_in:
+            return rows
+        changed: dict[str, Document] = {}
+        gone: list[str] = []
+        for head, others in taken_in:
+            items = [item for row in (head, *others) for item in row["items"]]
+            fields = self._convert.batch_fields(head["batch"], items)
+            changed[head["_id"]] = fields
+            gone += [row["_id"] for row in others]
+        with translated():
+            # First they are in the one, then they leave the others: a crash in between sends them twice.
+            self._rows.bulk_write(
+                [UpdateOne({"_id": key, "token": token}, {"$set": fields}) for key, fields in changed.items()],
+                ordered=False,
+            )
+            self._rows.delete_many({"_id": {"$in": gone}, "token": token})
+        left = set(gone)
+        return [{**row, **changed.get(row["_id"], {})} for row in rows if row["_id"] not in left]
+
+    def record_results(self, results: Sequence[Result], *, token: str, now: datetime) -> int:
         """Store how attempts went: each delivery as it is now (state, attempts, next attempt), and its log entry.
 
         Answers how many were still ours; the others were claimed again after their lease ended, and stay as they are.
         """
         if not results:
             return 0
-        changes = self._convert.results(results, token, now)
+        parts = [part for result in results for part in result.parts]
+        if parts:
+            # Before they leave the row they were in: a crash in between sends them twice.
+            self.insert_many(parts)
+        tried = [(result.delivery, result.attempt) for result in results if result.attempt is not None]
+        entries = iter(self._convert.log_entries(tried))
+        changes = [
+            self._change(result, None if result.attempt is None else next(entries), token, now) for result in results
+        ]
         with translated():
             return self._rows.bulk_write(changes, ordered=False).matched_count
+
+    def _change(self, result: Result, entry: Document | None, token: str, now: datetime) -> UpdateOne:
+        delivery = result.delivery
+        changes: Document = {"state": delivery.state.value, "attempts": delivery.attempts}
+        gone = {"token": ""}
+        if delivery.state is DeliveryState.PENDING:
+            changes["next_attempt_at"] = changes["due_at"] = delivery.next_attempt_at
+        else:
+            changes["expire_at"] = self._convert.expire_at(delivery, now)
+            gone["due_at"] = ""
+        if delivery.closed:
+            changes["closed"] = delivery.closed
+        if result.parts:
+            (kept,) = self._convert.to_documents([delivery])
+            changes |= {field: kept[field] for field in ("batch", "n", "items", "kn") if field in kept}
+        update: dict[str, Any] = {"$set": changes, "$unset": gone}
+        if entry is not None:
+            update["$push"] = {"log": {"$each": [entry], "$slice": -MAX_LOG}}
+        return UpdateOne({"_id": delivery.id, "token": token, "state": _PENDING}, update)
 
     def release(self, deliveries: Sequence[Delivery], *, token: str) -> None:
         """Give claimed deliveries back untouched: due when they were due."""
@@ -130,11 +228,18 @@ class Deliveries:
                 [{"$set": {"due_at": "$next_attempt_at"}}, {"$unset": "token"}],
             )
 
-    def has_due(self, brand_id: str, endpoint_id: str, *, now: datetime) -> bool:
+    def has_due(
+        self,
+        brand_id: str,
+        endpoint_id: str,
+        *,
+        now: datetime,
+        batching: Batching | None = None,
+        strict: bool = False,
+    ) -> bool:
         """Whether a claim would find something now."""
-        query = {"brand_id": brand_id, "endpoint_id": endpoint_id, "state": _PENDING, "due_at": {"$lte": now}}
-        with translated():
-            return next(self._rows.find(query, {"_id": 1}).hint(_DUE).limit(1), None) is not None
+        limit = 1 if batching is None else batching.max_events
+        return bool(self._wanted(brand_id, endpoint_id, now=now, limit=limit, batching=batching, strict=strict))
 
     def endpoints_due(
         self, now: datetime, limit: int, *, after: tuple[str, str] | None = None
@@ -164,117 +269,25 @@ class Deliveries:
                 due.append(after)
         return due
 
-    def cancel(self, brand_id: str, endpoint_id: str, *, created_before: datetime, now: datetime) -> int:
-        """Close waiting deliveries of an endpoint that is gone, as dead. Answers how many."""
-        with translated():
-            return self._rows.update_many(
-                {
-                    "brand_id": brand_id,
-                    "endpoint_id": endpoint_id,
-                    "state": _PENDING,
-                    "created_at": {"$lt": created_before},
-                },
-                {
-                    "$set": {"state": _DEAD, "closed": "endpoint_removed", "expire_at": now + self._kept_for(brand_id)},
-                    "$unset": {"token": "", "due_at": ""},
-                },
-                hint=_DUE,
-            ).modified_count
-
-    def list_for_brand(
-        self,
-        brand_id: str,
-        *,
-        limit: int,
-        before: str | None = None,
-        endpoint_id: str | None = None,
-        state: DeliveryState | None = None,
-    ) -> list[DeliveryRecord]:
-        """A page of a brand's deliveries, newest event first, without bodies, URLs and answers (`find` has them).
-
-        Args:
-            before: the last id of the page before.
-        """
-        query: dict[str, Any] = {"brand_id": brand_id}
-        if before is not None:
-            query["_id"] = {"$lt": before}
-        if endpoint_id is not None:
-            query["endpoint_id"] = endpoint_id
-        if state is not None:
-            query["state"] = state.value
-        with translated():
-            rows = list(self._rows.find(query, {"body": 0, "log.detail": 0}).sort("_id", DESCENDING).limit(limit))
-        return [self._convert.to_record(row) for row in rows]
-
-    def find(self, brand_id: str, delivery_id: str) -> DeliveryRecord | None:
-        """One delivery with everything that is known of it."""
-        with translated():
-            row = self._rows.find_one({"_id": delivery_id, "brand_id": brand_id})
-        return None if row is None else self._convert.to_record(row)
-
-    def forget(self, brand_id: str, event_ids: Collection[str]) -> int:
-        """Remove what is personal from the deliveries of an erased person's events, and give up those that wait.
-
-        What a person's key sealed is closed without this; it is for rows that the brand's key seals.
-
-        Args:
-            event_ids: `evt_…`, at most a few hundred.
-        """
-        if not event_ids:
-            return 0
-        rows: dict[str, Any] = {
-            "brand_id": {"$eq": brand_id},
-            "$or": [{"_id": {"$gt": f"{event_id}:", "$lt": f"{event_id};"}} for event_id in event_ids],
-        }
-        with translated():
-            self._rows.update_many(
-                {**rows, "state": _PENDING},
-                {"$set": close_erased(clock.now() + self._kept_for(brand_id)), "$unset": {"token": "", "due_at": ""}},
-            )
-            return self._rows.update_many(rows, {"$unset": {"body": "", "log": ""}}).modified_count
-
-    def count_under(self, brand_id: str, key_number: int) -> int:
-        """How many rows need one of the brand's keys or one before it to be read completely.
-
-        A row's log may be sealed under a later key than its body, so older rows count as well. Rows from before rows
-        knew their key are found by looking at all of the brand's.
-        """
-        with translated():
-            counted = self._rows.count_documents(
-                {"brand_id": {"$eq": brand_id}, "kn": {"$gt": 0, "$lte": key_number}}, hint="by_key"
-            )
-            unmarked = {"brand_id": {"$eq": brand_id}, "kn": {"$exists": False}, "body": {"$exists": True}}
-            return counted + self._rows.count_documents(unmarked, hint="by_brand")
-
-    def counts_by_state(self) -> dict[DeliveryState, int]:
-        """How many rows are in which state. Waiting and dead ones are counted, delivered ones are what remains."""
-        with translated():
-            pending = self._rows.count_documents({"state": _PENDING}, hint=_DUE)
-            dead = self._rows.count_documents({"state": _DEAD}, hint="dead")
-            total = self._rows.estimated_document_count()
-        return {
-            DeliveryState.PENDING: pending,
-            DeliveryState.DEAD: dead,
-            DeliveryState.DELIVERED: max(0, total - pending - dead),
-        }
-
     def _open_claimed(self, rows: Sequence[Document], now: datetime) -> list[Delivery]:
-        """Claimed rows whose body opens; the others are closed, they would come up again for ever."""
-        readable, bodies = rows, self._bodies(rows)
-        if bodies is None:  # one of them is broken: look at each by itself
-            alone = [(row, self._bodies([row])) for row in rows]
+        """Claimed rows with what opens of their events; those where nothing does are closed, they would come up again
+        for ever."""
+        readable, opened = rows, self._opened(rows)
+        if opened is None:  # one of them is broken: look at each by itself
+            alone = [(row, self._opened([row])) for row in rows]
             self._close([row for row, found in alone if found is None], "unreadable", now)
             readable = [row for row, found in alone if found is not None]
-            bodies = [body for _, found in alone for body in found or ()]
-        gone = [row for row, body in zip(readable, bodies, strict=True) if body is None]
-        self._close(gone, _ERASED, now)
+            opened = [items for _, found in alone for items in found or ()]
+        self._close([row for row, items in zip(readable, opened, strict=True) if not items], _ERASED, now)
         return [
-            self._convert.to_delivery(row, body) for row, body in zip(readable, bodies, strict=True) if body is not None
+            self._convert.to_delivery(without_erased(row, len(items)), items)
+            for row, items in zip(readable, opened, strict=True)
+            if items
         ]
 
-    def _bodies(self, rows: Sequence[Document]) -> list[bytes | None] | None:
+    def _opened(self, rows: Sequence[Document]) -> list[tuple[Item, ...]] | None:
         try:
-            return self._convert.open_bodies(rows)
+            return self._convert.open_items(rows)
         except ConfigurationError:
             raise  # a master key is missing: the operator's to mend, no reason to give anything up
         except PermanentError:
@@ -290,7 +303,7 @@ class Deliveries:
                 {"_id": {"$in": [row["_id"] for row in rows]}, "token": rows[0]["token"]},
                 {
                     "$set": {"state": _DEAD, "closed": reason, "expire_at": expire_at},
-                    "$unset": {"token": "", "due_at": "", **({"body": ""} if reason == _ERASED else {})},
+                    "$unset": {"token": "", "due_at": "", **({"body": "", "items": ""} if reason == _ERASED else {})},
                 },
             )
         level = INFO if reason == _ERASED else WARNING

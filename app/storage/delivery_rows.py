@@ -1,20 +1,25 @@
 """A delivery as a document of the collection `deliveries` and back: what is sealed, and what its log holds.
 
-Body, URLs and answers are sealed with the key of the person whom the event is about: when that key is erased, so are
-they. `kn` is the number of the brand's key that must stay for the body, 0 when the person's key sealed it.
-Claims, results and pages are in `deliveries`.
+    _id, brand_id, endpoint_id, event_type, state, closed, created_at, next_attempt_at, due_at, attempts, token, log
+    body, kn            of one event: what is sent, sealed
+    items, n, batch, kn of a batch: [{e event id, t type, s sealed}], how many, its id
+    frozen              it may have been sent, so no event joins it any more
+    strict              its endpoint wants its events in order
+
+Each event is sealed with the key of the person whom it is about: when that key is erased, so is it. `kn` is the highest
+number of the brand's keys that must stay for the row, 0 when persons' keys sealed all of it. URLs and answers are
+sealed with the key of the event; of a batch with the brand's, and its answers are not kept: they may speak of anybody.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
-from pymongo import UpdateOne
 
 from app.errors import TelltaleError
 from app.lib.log import WARNING, log_event
@@ -50,8 +55,12 @@ class DeliveryRecord:
     log: tuple[Attempt, ...]
     leased: bool
     """A worker has it right now (or had it when it was killed)."""
-    closed: str = ""
-    """Why it was given up without using up its attempts: `recipient_erased`, `endpoint_removed`, `unreadable`."""
+    events: int = 1
+    """How many events it carries, those of erased persons included."""
+
+    @property
+    def closed(self) -> str:
+        return self.delivery.closed
 
 
 class DeliveryRows:
@@ -61,22 +70,115 @@ class DeliveryRows:
         self._vault = vault
         self._kept_for = kept_for
 
-    def results(self, results: Sequence[tuple[Delivery, Attempt]], token: str, now: datetime) -> list[UpdateOne]:
-        """One update for each delivery as it is now, with the log entry of its attempt."""
-        details = self._seal_details(results)
-        return [
-            _result(delivery, attempt, detail, token, now + self._kept_for(delivery.brand_id))
-            for (delivery, attempt), detail in zip(results, details, strict=True)
-        ]
+    def expire_at(self, delivery: Delivery, now: datetime) -> datetime:
+        return now + self._kept_for(delivery.brand_id)
 
-    def _seal_details(self, results: Sequence[tuple[Delivery, Attempt]]) -> list[bytes | None]:
+    def to_documents(self, deliveries: Sequence[Delivery], held: HeldKeys | None = None) -> list[Document]:
+        """What is stored of new deliveries. Those whose persons are all erased meanwhile are closed before they
+        begin."""
+        bodies = iter(
+            self._vault.seal_under(
+                _PURPOSE,
+                [(one.brand_id, item.key_id, item.body) for one in deliveries for item in one.items],
+                held,
+            )
+        )
+        return [self._to_document(one, [next(bodies) for _ in one.items]) for one in deliveries]
+
+    def _to_document(self, delivery: Delivery, sealed: Sequence[bytes | None]) -> Document:
+        document: Document = {
+            "_id": delivery.id,
+            "brand_id": delivery.brand_id,
+            "endpoint_id": delivery.endpoint_id,
+            "event_type": delivery.event_type,
+            "created_at": delivery.created_at,
+            "next_attempt_at": delivery.next_attempt_at,
+            "attempts": delivery.attempts,
+        }
+        kept = [(item, body) for item, body in zip(delivery.items, sealed, strict=True) if body is not None]
+        if not kept:
+            return {**document, **close_erased(delivery.created_at + self._kept_for(delivery.brand_id))}
+        document["state"] = delivery.state.value
+        if delivery.state is DeliveryState.PENDING:
+            document["due_at"] = delivery.next_attempt_at
+        if delivery.strict:
+            document["strict"] = True
+        if not delivery.batch_id:
+            return {**document, "body": kept[0][1], "kn": self._vault.number_of(kept[0][1])}
+        return document | self.batch_fields(
+            delivery.batch_id, [{"e": item.event_id, "t": item.event_type, "s": body} for item, body in kept]
+        )
+
+    def batch_fields(self, batch_id: str, items: list[Document]) -> Document:
+        """The fields of a batch of items as they are stored."""
+        return {
+            "batch": batch_id,
+            "n": len(items),
+            "items": items,
+            "kn": max(self._vault.number_of(bytes(item["s"])) for item in items),
+        }
+
+    def open_items(self, rows: Sequence[Document]) -> list[tuple[Item, ...]]:
+        """The events of rows, without those of erased persons; empty where nothing is left.
+
+        Raises:
+            PermanentError: one of them cannot be opened.
+        """
+        sealed = [(row, *one) for row in rows for one in _sealed_items(row)]
+        opened = iter(self._vault.open_many(_PURPOSE, [(row["brand_id"], body) for row, _, _, body in sealed]))
+        found: list[tuple[Item, ...]] = []
+        for row in rows:
+            items = []
+            for event_id, event_type, body in _sealed_items(row):
+                if (plain := next(opened)) is not None:
+                    items.append(Item(event_id, event_type, plain, self._vault.key_id_of(body)))
+            found.append(tuple(items))
+        return found
+
+    def to_delivery(self, row: Document, items: tuple[Item, ...]) -> Delivery:
+        """Args:
+        items: as opened; without any, the row's events stand there without their bodies.
+        """
+        return Delivery(
+            id=row["_id"],
+            endpoint_id=row["endpoint_id"],
+            brand_id=row["brand_id"],
+            items=items or tuple(_without_bodies(row)),
+            created_at=row["created_at"],
+            next_attempt_at=row["next_attempt_at"],
+            batch_id=row.get("batch", ""),
+            attempts=row["attempts"],
+            state=DeliveryState(row["state"]),
+            closed=row.get("closed", ""),
+            strict=row.get("strict", False),
+        )
+
+    def to_record(self, row: Document) -> DeliveryRecord:
+        """A row, with or without what is sealed in it."""
+        entries = [entry for entry in row.get("log", ()) if "detail" in entry]
+        opened = self._vault.open_many(_PURPOSE, [(row["brand_id"], bytes(entry["detail"])) for entry in entries])
+        details = {id(entry): raw for entry, raw in zip(entries, opened, strict=True)}
+        (items,) = self.open_items([row])
+        return DeliveryRecord(
+            delivery=self.to_delivery(row, items),
+            log=tuple(_attempt(entry, details.get(id(entry))) for entry in row.get("log", ())),
+            leased="token" in row,
+            events=row.get("n", 1),
+        )
+
+    def log_entries(self, attempts: Sequence[tuple[Delivery, Attempt]]) -> list[Document]:
+        """Attempts as they are stored; what their detail is sealed with is the delivery's matter."""
+        sealed = self._seal_details(attempts)
+        return [_entry(attempt, detail) for (_, attempt), detail in zip(attempts, sealed, strict=True)]
+
+    def _seal_details(self, attempts: Sequence[tuple[Delivery, Attempt]]) -> list[bytes | None]:
         items = [
             (
                 delivery.brand_id,
-                delivery.items[0].key_id,
-                orjson.dumps({"url": attempt.url, "response": attempt.response}),
+                b"" if delivery.batch_id else delivery.items[0].key_id,
+                orjson.dumps({"url": attempt.url, "response": "" if delivery.batch_id else attempt.response}),
             )
-            for delivery, attempt in results
+            for delivery, attempt in attempts
         ]
         try:
             return self._vault.seal_under(_PURPOSE, items)
@@ -92,90 +194,29 @@ class DeliveryRows:
             )
             return [None] * len(items)
 
-    def to_documents(self, deliveries: Sequence[Delivery], held: HeldKeys | None = None) -> list[Document]:
-        """What is stored of new deliveries. Those whose person is erased meanwhile are closed before they begin."""
-        bodies = self._vault.seal_under(
-            _PURPOSE, [(delivery.brand_id, delivery.items[0].key_id, delivery.body) for delivery in deliveries], held
-        )
-        return [self._to_document(delivery, body) for delivery, body in zip(deliveries, bodies, strict=True)]
-
-    def _to_document(self, delivery: Delivery, body: bytes | None) -> Document:
-        document: Document = {
-            "_id": delivery.id,
-            "brand_id": delivery.brand_id,
-            "endpoint_id": delivery.endpoint_id,
-            "event_type": delivery.event_type,
-            "created_at": delivery.created_at,
-            "next_attempt_at": delivery.next_attempt_at,
-            "attempts": delivery.attempts,
-        }
-        if body is None:
-            return {**document, **close_erased(delivery.created_at + self._kept_for(delivery.brand_id))}
-        document |= {
-            "state": delivery.state.value,
-            "due_at": delivery.next_attempt_at,
-            "body": body,
-            "kn": self._vault.number_of(body),
-        }
-        return document
-
-    def open_bodies(self, rows: Sequence[Document]) -> list[bytes | None]:
-        """The bodies of rows; None where the person is erased, with the key or with the body itself.
-
-        Raises:
-            PermanentError: one of them cannot be opened.
-        """
-        held = [row for row in rows if "body" in row]
-        opened = self._vault.open_many(_PURPOSE, [(row["brand_id"], bytes(row["body"])) for row in held])
-        bodies = {row["_id"]: body for row, body in zip(held, opened, strict=True)}
-        return [bodies.get(row["_id"]) for row in rows]
-
-    def to_delivery(self, row: Document, body: bytes) -> Delivery:
-        return Delivery(
-            id=row["_id"],
-            endpoint_id=row["endpoint_id"],
-            brand_id=row["brand_id"],
-            items=(
-                Item(
-                    row["_id"].partition(":")[0],
-                    row["event_type"],
-                    body,
-                    self._vault.key_id_of(bytes(row["body"])) if "body" in row else b"",
-                ),
-            ),
-            created_at=row["created_at"],
-            next_attempt_at=row["next_attempt_at"],
-            attempts=row["attempts"],
-            state=DeliveryState(row["state"]),
-        )
-
-    def to_record(self, row: Document) -> DeliveryRecord:
-        """A row, with or without what is sealed in it."""
-        entries = row.get("log", ())
-        holders = [holder for holder in (row, *entries) if "body" in holder or "detail" in holder]
-        sealed = [(row["brand_id"], bytes(holder.get("body") or holder["detail"])) for holder in holders]
-        opened = {id(holder): raw for holder, raw in zip(holders, self._vault.open_many(_PURPOSE, sealed), strict=True)}
-        return DeliveryRecord(
-            delivery=self.to_delivery(row, opened.get(id(row)) or b""),
-            log=tuple(_attempt(entry, opened.get(id(entry))) for entry in entries),
-            leased="token" in row,
-            closed=row.get("closed", ""),
-        )
-
 
 def close_erased(expire_at: datetime) -> Document:
     """The fields of a delivery that is given up because its person was erased."""
     return {"state": DeliveryState.DEAD.value, "closed": "recipient_erased", "expire_at": expire_at}
 
 
-def _result(delivery: Delivery, attempt: Attempt, detail: bytes | None, token: str, expire_at: datetime) -> UpdateOne:
-    changes: dict[str, Any] = {"state": delivery.state.value, "attempts": delivery.attempts}
-    gone = {"token": ""}
-    if delivery.state is DeliveryState.PENDING:
-        changes["next_attempt_at"] = changes["due_at"] = delivery.next_attempt_at
-    else:
-        changes["expire_at"] = expire_at
-        gone["due_at"] = ""
+def _sealed_items(row: Document) -> Iterator[tuple[str, str, bytes]]:
+    """(event id, type, sealed body) of each event that a row has with its body."""
+    if "body" in row:
+        yield row["_id"].partition(":")[0], row["event_type"], bytes(row["body"])
+    for item in row.get("items", ()):
+        if "s" in item:
+            yield item["e"], item["t"], bytes(item["s"])
+
+
+def _without_bodies(row: Document) -> Iterator[Item]:
+    if "items" not in row:
+        yield Item(row["_id"].partition(":")[0], row["event_type"], b"")
+    for item in row.get("items", ()):
+        yield Item(item["e"], item["t"], b"")
+
+
+def _entry(attempt: Attempt, detail: bytes | None) -> Document:
     entry: dict[str, Any] = {
         "number": attempt.number,
         "started_at": attempt.started_at,
@@ -186,10 +227,7 @@ def _result(delivery: Delivery, attempt: Attempt, detail: bytes | None, token: s
         entry["detail"] = detail
     if attempt.status is not None:
         entry["status"] = attempt.status
-    return UpdateOne(
-        {"_id": delivery.id, "token": token, "state": DeliveryState.PENDING.value},
-        {"$set": changes, "$unset": gone, "$push": {"log": {"$each": [entry], "$slice": -MAX_LOG}}},
-    )
+    return entry
 
 
 def _attempt(entry: Document, opened: bytes | None) -> Attempt:

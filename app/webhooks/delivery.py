@@ -1,64 +1,48 @@
 """One run of one endpoint: claim what is due, send at most `max_in_flight` at once, record each result, stop in time.
 
-What is due is kept by `app.storage.deliveries`; one request is `transport`; the time of the next try is `schedule`.
-A run ends when nothing is due, when its time budget is over (the rest goes to the end of the queue, so that every
-endpoint gets its turn), or when the endpoint looks dead: then the rest is released untouched and the endpoint rests.
+What is due is kept by `app.storage.deliveries`; one request is `transport`; what its answer means is `answers`, what
+becomes of the delivery `settle`. Whether the endpoint may be asked at all says the `gate`. A run ends when nothing is
+due, when its time is over, or when the endpoint looks dead: then the rest is released untouched and the endpoint rests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 import secrets
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from app.errors import StoreUnavailable
 from app.lib import clock
 from app.lib.log import WARNING, log_event
-from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint
-from app.webhooks.schedule import Random, next_delay, retry_after_seconds
+from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint, Result, Transport
+from app.webhooks.answers import Action, Answer, judge
+from app.webhooks.feed import Feed, Ledger
+from app.webhooks.gate import Gate, Leave, OpenGate, Tally
+from app.webhooks.recorder import Recorder
+from app.webhooks.schedule import Random
+from app.webhooks.settle import settle
 from app.webhooks.transport import DELIVERED, Sent
 
 Send = Callable[[Endpoint, Delivery], Awaitable[Sent]]
+Publish = Callable[[Endpoint, Sequence[Delivery], str], Awaitable[Sequence[Attempt]]]
+"""Puts deliveries into the endpoint's queue, with the reason why not over HTTP; answers how each went."""
 
+QUEUED = "queued"
 LEASE_EXTRA_SECONDS = 30.0
 """A lease lasts the endpoint's deadline and this: time to begin a claimed delivery, and to record it."""
-_RECORD_SECONDS = 10.0
-"""The part of the lease that is kept for recording; no request begins in it."""
-_RECORD_RETRIES = (0.2, 0.5, 1.0, 2.0, 4.0)
-_MAX_UNRECORDED = 256
+OPEN_SECONDS = 300.0
+"""`http_then_queue`: the queue takes over when the breaker has been open for so long."""
+QUEUE_RETRY_SECONDS = 30.0
+"""A queue that takes nothing is tried again then; what waits for it is never given up."""
 _SLOW_RUN_SECONDS = 5.0
 _PAUSE_SHARE = 4.0
 _MIN_PAUSE, _MAX_PAUSE = 10.0, 600.0
 
 _log = logging.getLogger(__name__)
-
-
-class Turns(Protocol):
-    """An endpoint is worked on by one run at a time (`app.storage.endpoint_turns`)."""
-
-    def take(self, brand_id: str, endpoint_id: str, *, token: str, now: datetime, seconds: float) -> bool: ...
-    def keep(self, brand_id: str, endpoint_id: str, *, token: str, now: datetime, seconds: float) -> bool: ...
-    def end(self, brand_id: str, endpoint_id: str, *, token: str, now: datetime, pause_seconds: float) -> None: ...
-
-
-class Ledger(Protocol):
-    """The deliveries as a run needs them (`app.storage.deliveries`). Called from threads."""
-
-    @property
-    def turns(self) -> Turns: ...
-    def claim(
-        self, brand_id: str, endpoint_id: str, *, now: datetime, lease_seconds: float, limit: int, token: str
-    ) -> list[Delivery]: ...
-    def record_results(self, results: Sequence[tuple[Delivery, Attempt]], *, token: str, now: datetime) -> int: ...
-    def release(self, deliveries: Sequence[Delivery], *, token: str) -> None: ...
-    def has_due(self, brand_id: str, endpoint_id: str, *, now: datetime) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +67,9 @@ class Run:
     outcomes: Mapping[str, int] = field(default_factory=dict)
     """Attempts by outcome."""
     dead: int = 0
-    """Deliveries whose attempts are used up."""
+    """Deliveries that were given up."""
     more: bool = False
-    """Work is due now: enqueue the endpoint again."""
+    """Work is due now: run the endpoint again."""
     paused_seconds: float = 0.0
     busy: bool = False
     """Another run had the endpoint, or it is paused; nothing was done."""
@@ -96,50 +80,62 @@ async def deliver_endpoint(
     *,
     ledger: Ledger,
     send: Send,
+    gate: Gate | None = None,
+    publish: Publish | None = None,
+    disabled: bool = False,
     policy: Policy | None = None,
     rng: Random | None = None,
 ) -> Run:
     """Deliver what is due for one endpoint. Safe to call at the same time from any number of processes.
 
+    Args:
+        publish: for endpoints with a queue.
+        disabled: nothing goes over HTTP; only endpoints with a queue may be run then.
+
     Raises:
         StoreUnavailable: MongoDB did not answer. What was claimed comes back when its lease ends.
     """
-    run = _EndpointRun(endpoint, ledger, send, policy or Policy(), rng or random.Random())  # noqa: S311 - jitter
+    run = _EndpointRun(
+        endpoint,
+        ledger=ledger,
+        send=send,
+        gate=gate or OpenGate(),
+        publish=publish,
+        disabled=disabled,
+        policy=policy or Policy(),
+        rng=rng,
+    )
     return await run.go()
 
 
-def settle(delivery: Delivery, sent: Sent, rng: Random, delay_factor: float) -> Delivery:
-    """The delivery after an attempt: delivered, due again later, or dead."""
-    attempts = delivery.attempts + 1
-    if sent.attempt.outcome == DELIVERED:
-        return replace(delivery, attempts=attempts, state=DeliveryState.DELIVERED)
-    delay = next_delay(attempts, rng, factor=delay_factor)
-    if delay is None:
-        return replace(delivery, attempts=attempts, state=DeliveryState.DEAD)
-    ended_at = sent.attempt.started_at + timedelta(seconds=sent.attempt.seconds)
-    delay = max(delay, retry_after_seconds(sent.retry_after, ended_at))
-    return replace(delivery, attempts=attempts, next_attempt_at=ended_at + timedelta(seconds=delay))
-
-
 class _EndpointRun:
-    def __init__(self, endpoint: Endpoint, ledger: Ledger, send: Send, policy: Policy, rng: Random) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        ledger: Ledger,
+        send: Send,
+        gate: Gate,
+        publish: Publish | None,
+        disabled: bool,
+        policy: Policy,
+        rng: Random | None,
+    ) -> None:
         self._endpoint = endpoint
         self._key = (endpoint.brand_id, endpoint.id)
         self._ledger = ledger
         self._send = send
+        self._gate = gate
+        self._publish = publish
+        self._disabled = disabled
         self._policy = policy
-        self._rng = rng
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._token = secrets.token_hex(12)
-        self._lease_seconds = endpoint.deadline_seconds + LEASE_EXTRA_SECONDS
-        self._claimed: deque[Delivery] = deque()
-        self._claiming = asyncio.Lock()
-        self._begin_before = 0.0
-        self._ends_at = math.inf
-        self._stopped = False
-        self._fault: StoreUnavailable | None = None
-        self._results: asyncio.Queue[tuple[Delivery, Attempt] | None] = asyncio.Queue(_MAX_UNRECORDED)
-        self._outcomes: Counter[str] = Counter()
-        self._dead = 0
+        self._feed = Feed(
+            endpoint, ledger, gate, limit=policy.claim_limit, token=self._token, lease_extra_seconds=LEASE_EXTRA_SECONDS
+        )
+        self._recorder = Recorder(ledger, self._token, endpoint.brand_id, self._feed.stop)
+        self._tally = Tally()
         self._failures_in_a_row = 0
         self._asked_pause = 0.0
 
@@ -151,134 +147,159 @@ class _EndpointRun:
             return Run(busy=True)
         pause = 0.0
         try:
-            await self._work()
-            pause = self._pause(asyncio.get_running_loop().time() - started)
+            pause = await self._work_if_allowed(started)
         finally:
             await asyncio.to_thread(turns.end, *self._key, token=self._token, now=clock.now(), pause_seconds=pause)
-        if self._fault is not None:
-            raise self._fault
+        fault = self._feed.fault or self._recorder.fault
+        if fault is not None:
+            raise fault
         # Asked after the turn has ended: whoever stored work and found the turn taken has stored it before this look.
-        more = not pause and await asyncio.to_thread(self._ledger.has_due, *self._key, now=clock.now())
-        return Run(outcomes=dict(self._outcomes), dead=self._dead, more=more, paused_seconds=pause)
+        more = not pause and await self._feed.has_more()
+        return Run(dict(self._tally.outcomes), self._tally.dead, more, pause)
 
-    async def _work(self) -> None:
+    async def _work_if_allowed(self, started: float) -> float:
+        """Answers for how long the endpoint rests."""
+        leave = await asyncio.to_thread(self._gate.leave, self._policy.claim_limit, clock.now())
+        if self._whole_queue(leave):
+            await self._work(self._queue_claimed, 1)
+        elif leave.requests == 0:
+            return leave.wait_seconds
+        else:
+            self._feed.granted = leave.requests
+            await self._work(self._send_claimed, self._width(leave))
+        await self._note()
+        return self._pause(asyncio.get_running_loop().time() - started)
+
+    def _width(self, leave: Leave) -> int:
+        """Requests at once."""
+        if self._endpoint.strict:
+            return 1
+        return max(1, self._endpoint.max_in_flight // 2) if leave.slow else self._endpoint.max_in_flight
+
+    def _whole_queue(self, leave: Leave) -> bool:
+        """Whether everything goes into the queue now."""
+        if self._publish is None or self._endpoint.transport is Transport.HTTP:
+            return False
+        if self._endpoint.transport is Transport.QUEUE or self._disabled:
+            return True
+        open_for = timedelta(seconds=OPEN_SECONDS * self._policy.delay_factor)
+        return leave.open_since is not None and clock.now() - leave.open_since >= open_for
+
+    async def _work(self, worker: Callable[[], Coroutine[None, None, None]], width: int) -> None:
         # Groups, so that a bug in one of them ends the run instead of leaving the others waiting for it.
         async with asyncio.TaskGroup() as helpers:
-            recorder = helpers.create_task(self._record())
+            recording = helpers.create_task(self._recorder.run())
             keeper = helpers.create_task(self._keep_turn())
-            async with asyncio.TaskGroup() as senders:
-                for _ in range(self._endpoint.max_in_flight):
-                    senders.create_task(self._send_claimed())
-            await self._results.put(None)
-            await recorder
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(width):
+                    workers.create_task(worker())
+            await self._feed.close()
+            await self._recorder.close()
+            await recording
             keeper.cancel()
-        await self._release()
 
     async def _send_claimed(self) -> None:
-        while (delivery := await self._next()) is not None:
+        while (delivery := await self._feed.next(self._policy.budget_seconds)) is not None:
+            if self._publish is not None and self._falls_back(delivery):
+                await self._put_into_queue([delivery], "attempts")
+                continue
             sent = await self._send(self._endpoint, delivery)
-            self._note(sent)
-            settled = settle(delivery, sent, self._rng, self._policy.delay_factor)
-            self._dead += settled.state is DeliveryState.DEAD
-            await self._results.put((settled, sent.attempt))
-
-    async def _next(self) -> Delivery | None:
-        """The next claimed delivery; claims more when there is none left, None when the run is to end."""
-        async with self._claiming:
-            now = asyncio.get_running_loop().time()
-            if self._stopped or now >= self._ends_at:
-                return None  # what is still claimed is released when all senders are done
-            if self._claimed and now >= self._begin_before:
-                await self._release()  # too late to end within the lease; they are due, and claimed again
-            if not self._claimed:
-                await self._claim(now)
-            return self._claimed.popleft() if self._claimed else None
-
-    async def _claim(self, now: float) -> None:
-        try:
-            claimed = await asyncio.to_thread(
-                self._ledger.claim,
-                *self._key,
-                now=clock.now(),
-                lease_seconds=self._lease_seconds,
-                limit=self._policy.claim_limit,
-                token=self._token,
+            answer = judge(sent, events=len(delivery.items), now=clock.now(), factor=self._policy.delay_factor)
+            self._take_note(sent, answer)
+            result = settle(
+                self._endpoint,
+                delivery,
+                sent.attempt,
+                answer,
+                rng=self._rng,
+                delay_factor=self._policy.delay_factor,
             )
-        except StoreUnavailable as error:
-            self._fault, self._stopped = error, True
-            return
-        if not claimed:
-            self._stopped = True  # nothing is due; the other senders need not ask again
-        if self._ends_at == math.inf:
-            # From the first claim on, so that a slow store cannot use up the budget before anything is sent.
-            self._ends_at = asyncio.get_running_loop().time() + self._policy.budget_seconds
-        self._claimed.extend(claimed)
-        self._begin_before = now + LEASE_EXTRA_SECONDS - _RECORD_SECONDS
+            await self._keep(result)
 
-    async def _release(self) -> None:
-        rest, self._claimed = list(self._claimed), deque()
-        if not rest:
-            return
-        try:
-            await asyncio.to_thread(self._ledger.release, rest, token=self._token)
-        except StoreUnavailable:
-            log_event(_log, WARNING, "webhook_release_failed", count=len(rest), brand_id=self._key[0])
+    def _falls_back(self, delivery: Delivery) -> bool:
+        return (
+            self._endpoint.transport is Transport.HTTP_THEN_QUEUE
+            and delivery.attempts >= self._endpoint.fallback_attempts
+        )
 
-    def _note(self, sent: Sent) -> None:
-        attempt = sent.attempt
-        self._outcomes[attempt.outcome] += 1
-        if attempt.outcome == DELIVERED:
+    async def _queue_claimed(self) -> None:
+        reason = "" if self._endpoint.transport is Transport.QUEUE else ("disabled" if self._disabled else "breaker")
+        while claimed := await self._feed.next_many(self._policy.budget_seconds):
+            await self._put_into_queue(claimed, reason)
+
+    async def _put_into_queue(self, deliveries: Sequence[Delivery], reason: str) -> None:
+        if self._publish is None:
+            raise RuntimeError("an endpoint with a queue is run with a publisher")
+        attempts = await self._publish(self._endpoint, deliveries, reason)
+        now, wait = clock.now(), timedelta(seconds=QUEUE_RETRY_SECONDS * self._policy.delay_factor)
+        for delivery, attempt in zip(deliveries, attempts, strict=True):
+            self._tally.outcomes[attempt.outcome] += 1
+            if attempt.outcome == QUEUED:
+                await self._keep(Result(_changed(delivery, DeliveryState.QUEUED, now), attempt))
+                continue
+            # Never counted as an attempt: what only the queue can take must not run out of them.
+            self._feed.stop()
+            self._asked_pause = max(self._asked_pause, wait.total_seconds())
+            await self._keep(Result(_changed(delivery, DeliveryState.PENDING, now + wait), attempt))
+
+    async def _keep(self, result: Result) -> None:
+        self._tally.dead += result.delivery.state is DeliveryState.DEAD
+        if self._endpoint.strict:
+            # The next in line is looked for only when this one has left it.
+            await self._recorder.record_now(result)
+            if result.delivery.state is DeliveryState.PENDING and not result.parts:
+                self._feed.stop()
+        else:
+            await self._recorder.put(result)
+
+    def _take_note(self, sent: Sent, answer: Answer) -> None:
+        tally, outcome = self._tally, sent.attempt.outcome
+        tally.outcomes[outcome] += 1
+        tally.throttle = tally.throttle or answer.throttle
+        if answer.mark:
+            tally.mark = answer.mark
+        tally.alert = tally.alert or answer.alert
+        if outcome == DELIVERED:
+            tally.succeeded += 1
+            tally.hung = 0
             self._failures_in_a_row = 0
             return
+        if answer.action is Action.SPLIT:
+            return  # the endpoint is well, the batch was too much for it
+        tally.failed += 1
+        tally.blocked += outcome == "blocked_address"
+        tally.hung = tally.hung + 1 if answer.hung else 0
         self._failures_in_a_row += 1
-        if attempt.status in (429, 503):
-            self._asked_pause = max(self._asked_pause, retry_after_seconds(sent.retry_after, clock.now()))
+        self._asked_pause = max(self._asked_pause, answer.pause_seconds)
+        if answer.disabled is not None:
+            tally.disabled = answer.disabled
         # One request that hangs ends the run: what was begun beside it ends about now, anything begun later would hold
-        # this worker for a second deadline. If the endpoint is well, the rest is simply claimed by its next run.
-        hangs = attempt.outcome in ("timeout", "connect")
-        if hangs or self._failures_in_a_row >= self._policy.stop_after_failures or self._asked_pause:
-            self._stopped = True
+        # the endpoint's turn for a second deadline. If the endpoint is well, the rest is claimed by its next run.
+        if (
+            answer.hung
+            or outcome == "connect"
+            or answer.disabled is not None
+            or self._failures_in_a_row >= self._policy.stop_after_failures
+            or self._asked_pause
+        ):
+            self._feed.stop()
+
+    async def _note(self) -> None:
+        try:
+            await asyncio.to_thread(self._gate.note, self._tally, clock.now())
+        except StoreUnavailable as error:
+            log_event(_log, WARNING, "webhook_health_not_kept", brand_id=self._key[0], error=str(error))
 
     def _pause(self, elapsed: float) -> float:
         """How long the endpoint rests: what it asked for, or, if it looks dead, in proportion to the time it cost.
 
-        So a hanging endpoint holds a worker for at most a fifth of the time. The full breaker is a later step.
+        So a hanging endpoint holds connections for at most a fifth of the time.
         """
+        tried = self._tally.succeeded + self._tally.failed
         failing = self._failures_in_a_row >= self._policy.stop_after_failures
-        failing = failing or (elapsed > _SLOW_RUN_SECONDS and 0 < self._outcomes.total() == self._failures_in_a_row)
+        failing = failing or (elapsed > _SLOW_RUN_SECONDS and 0 < tried == self._failures_in_a_row)
         pause = min(max(_MIN_PAUSE, elapsed * _PAUSE_SHARE), _MAX_PAUSE) * self._policy.delay_factor if failing else 0.0
         return max(pause, self._asked_pause)
-
-    async def _record(self) -> None:
-        """Store results as they come; while one write is under way the next ones gather into one."""
-        ended = False
-        while not ended:
-            results = [await self._results.get()]
-            while not self._results.empty():
-                results.append(self._results.get_nowait())
-            ended = None in results
-            await self._record_some([result for result in results if result is not None])
-
-    async def _record_some(self, results: list[tuple[Delivery, Attempt]]) -> None:
-        if not results:
-            return
-        for wait in (*_RECORD_RETRIES, None):
-            try:
-                stored = await asyncio.to_thread(
-                    self._ledger.record_results, results, token=self._token, now=clock.now()
-                )
-            except StoreUnavailable as error:
-                self._stopped = True
-                if wait is None:
-                    # The brand has them and we cannot say so: sent again when their leases end, same id and bytes.
-                    self._fault = error
-                    log_event(_log, WARNING, "webhook_results_not_stored", count=len(results), brand_id=self._key[0])
-                    return
-                await asyncio.sleep(wait)
-                continue
-            if stored < len(results):
-                log_event(_log, WARNING, "webhook_lease_lost", count=len(results) - stored, brand_id=self._key[0])
-            return
 
     async def _keep_turn(self) -> None:
         """Renew the turn while the run lives, so that a killed worker's endpoint is free again soon."""
@@ -292,5 +313,9 @@ class _EndpointRun:
             except StoreUnavailable:
                 continue  # the claims are fenced without the turn; it only saves double work
             if not kept:
-                self._stopped = True
+                self._feed.stop()
                 return
+
+
+def _changed(delivery: Delivery, state: DeliveryState, due_at: datetime) -> Delivery:
+    return replace(delivery, state=state, next_attempt_at=due_at)

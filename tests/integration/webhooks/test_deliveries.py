@@ -15,7 +15,7 @@ from pymongo.database import Database
 
 from app.errors import ConfigurationError, StoreUnavailable
 from app.lib import clock
-from app.models.delivery import Attempt, Delivery, DeliveryState
+from app.models.delivery import Attempt, Delivery, DeliveryState, Result
 from app.privacy.keyring import Keyring
 from app.privacy.memory import MemoryBrandKeys, MemoryRecipientKeys
 from app.privacy.recipients import Vault
@@ -67,7 +67,7 @@ def test_inserting_again_does_not_revive_what_is_delivered(
     made = make_deliveries(1)
     deliveries.insert_many(made)
     done = replace(claim(deliveries)[0], state=DeliveryState.DELIVERED, attempts=1)
-    assert deliveries.record_results([(done, attempt())], token="t1", now=clock.now()) == 1
+    assert deliveries.record_results([Result(done, attempt())], token="t1", now=clock.now()) == 1
     deliveries.insert_many(made)
     assert claim(deliveries, token="t2", at=3600) == []
 
@@ -75,10 +75,11 @@ def test_inserting_again_does_not_revive_what_is_delivered(
 def test_nothing_personal_is_stored_in_the_clear(
     deliveries: Deliveries, make_deliveries: MakeDeliveries, database: Database[dict[str, Any]]
 ) -> None:
-    marked = replace(make_deliveries(1)[0], body=b'{"address":"MARK@mail.example"}')
+    (made,) = make_deliveries(1)
+    marked = replace(made, items=(made.items[0]._replace(body=b'{"address":"MARK@mail.example"}'),))
     deliveries.insert_many([marked])
     done = replace(claim(deliveries)[0], state=DeliveryState.DELIVERED, attempts=1)
-    deliveries.record_results([(done, attempt())], token="t1", now=clock.now())
+    deliveries.record_results([Result(done, attempt())], token="t1", now=clock.now())
     row = database["deliveries"].find_one({})
     assert "MARK" not in repr(row)
     record = deliveries.find("harbour", marked.id)
@@ -142,8 +143,8 @@ def test_a_claim_left_behind_comes_back_after_its_lease_and_the_old_owner_is_fen
     second = claim(deliveries, token="later", at=LEASE + 1)[0]
     assert (second.webhook_id, second.body) == (first.webhook_id, first.body)
     done = replace(first, state=DeliveryState.DELIVERED, attempts=1)
-    assert deliveries.record_results([(done, attempt())], token="killed", now=clock.now()) == 0
-    assert deliveries.record_results([(done, attempt())], token="later", now=clock.now()) == 1
+    assert deliveries.record_results([Result(done, attempt())], token="killed", now=clock.now()) == 0
+    assert deliveries.record_results([Result(done, attempt())], token="later", now=clock.now()) == 1
 
 
 def test_a_failure_is_due_again_and_its_log_stays_bounded(
@@ -154,7 +155,9 @@ def test_a_failure_is_due_again_and_its_log_stays_bounded(
         token = f"t{number}"
         claimed = claim(deliveries, token=token, at=1)[0]
         failed = replace(claimed, attempts=number, next_attempt_at=clock.now())
-        assert deliveries.record_results([(failed, attempt(number, "http_500"))], token=token, now=clock.now()) == 1
+        assert (
+            deliveries.record_results([Result(failed, attempt(number, "http_500"))], token=token, now=clock.now()) == 1
+        )
     record = deliveries.list_for_brand("harbour", limit=5)[0]
     assert record.delivery.attempts == MAX_LOG + 3
     assert [entry.number for entry in record.log] == list(range(4, MAX_LOG + 4))
@@ -204,11 +207,12 @@ def test_counts_and_pages(deliveries: Deliveries, make_deliveries: MakeDeliverie
     deliveries.insert_many(make_deliveries(7))
     claimed = claim(deliveries, limit=3)
     states = (DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.PENDING)
-    results = [(replace(d, attempts=1, state=state), attempt()) for d, state in zip(claimed, states, strict=True)]
+    results = [Result(replace(d, attempts=1, state=state), attempt()) for d, state in zip(claimed, states, strict=True)]
     deliveries.record_results(results, token="t1", now=clock.now())
     assert deliveries.counts_by_state() == {
         DeliveryState.PENDING: 5,
         DeliveryState.DELIVERED: 1,
+        DeliveryState.PARKED: 0,
         DeliveryState.DEAD: 1,
     }
     assert [r.delivery.id for r in deliveries.list_for_brand("harbour", limit=9, state=DeliveryState.DEAD)] == [
@@ -270,7 +274,7 @@ def test_finished_rows_expire_and_waiting_ones_do_not(
 ) -> None:
     deliveries.insert_many(make_deliveries(2))
     done = replace(claim(deliveries, limit=1)[0], state=DeliveryState.DELIVERED, attempts=1)
-    deliveries.record_results([(done, attempt())], token="t1", now=clock.now())
+    deliveries.record_results([Result(done, attempt())], token="t1", now=clock.now())
     rows = {row["_id"]: row for row in database["deliveries"].find({})}
     assert rows[done.id]["expire_at"] > clock.now() + timedelta(days=29)
     assert [row["state"] for row in rows.values() if "expire_at" not in row] == ["pending"]

@@ -15,7 +15,7 @@ from bson import encode
 from pymongo.database import Database
 
 from app.lib import clock
-from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint
+from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint, Result
 from app.privacy.keyring import Keyring
 from app.privacy.memory import MemoryRecipientKeys
 from app.privacy.recipients import Vault
@@ -56,7 +56,7 @@ def test_bodies_and_answers_are_sealed_with_the_persons_key(
     (claimed,) = claim(deliveries)
     assert (claimed.body, claimed.items[0].key_id) == (made.body, ann)
     failed = replace(claimed, attempts=1, next_attempt_at=clock.now())
-    deliveries.record_results([(failed, attempt())], token="t1", now=clock.now())
+    deliveries.record_results([Result(failed, attempt())], token="t1", now=clock.now())
     record = deliveries.find("harbour", made.id)
     assert record is not None
     assert (record.delivery.body, record.log[0].response) == (made.body, "sorry, ann")
@@ -131,7 +131,7 @@ def test_an_answer_that_comes_after_the_erase_is_recorded_without_its_text(
     (claimed,) = claim(deliveries)
     recipient_keys.delete("harbour", ANN)
     done = replace(claimed, state=DeliveryState.DELIVERED, attempts=1)
-    assert deliveries.record_results([(done, attempt())], token="t1", now=clock.now()) == 1
+    assert deliveries.record_results([Result(done, attempt())], token="t1", now=clock.now()) == 1
     record = deliveries.find("harbour", made.id)
     assert record is not None
     assert (record.delivery.state, record.log[0].status, record.log[0].response) == (DeliveryState.DELIVERED, 500, "")
@@ -190,7 +190,7 @@ def test_what_the_brands_key_seals_is_forgotten_by_event(
     deliveries.insert_many(made + foreign)
     claimed = claim(deliveries, limit=1)
     done = replace(claimed[0], state=DeliveryState.DELIVERED, attempts=1)
-    deliveries.record_results([(done, attempt())], token="t1", now=clock.now())
+    deliveries.record_results([Result(done, attempt())], token="t1", now=clock.now())
     assert deliveries.forget("harbour", [made[0].webhook_id, made[1].webhook_id, foreign[0].webhook_id]) == 2
     assert deliveries.forget("harbour", []) == 0
     rows = {row["_id"]: row for row in database["deliveries"].find({})}
