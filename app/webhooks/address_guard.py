@@ -1,7 +1,7 @@
 """Which addresses a webhook may be sent to, checked on the concrete address at every dial.
 
 The check of an endpoint's URL when it is saved (`app.lib.http_url`) stops mistakes; this one stops attacks: whatever a
-name resolves to at the moment of dialling, and literal addresses, for which aiohttp asks no resolver.
+name resolves to at the moment of dialling, and literal addresses.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from app.lib.special_networks import GIVEN_OUT_V6, NOT_PUBLIC_V4, NOT_PUBLIC_V6
 
@@ -32,8 +30,12 @@ _DENIED_V6 = tuple(map(ipaddress.IPv6Network, NOT_PUBLIC_V6))
 _lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook-dns")
 
 
+AddressInfo = tuple[Any, ...]
+"""One answer of `socket.getaddrinfo`: family, kind, protocol, canonical name, address."""
+
+
 class BlockedAddress(OSError):
-    """The address may not be dialled. An OSError, so that aiohttp closes what it has opened."""
+    """The address, or the name, may not be dialled."""
 
 
 class AddressGuard:
@@ -42,11 +44,19 @@ class AddressGuard:
     Args:
         allow_networks: what the operator opens although the table denies it (tests, an internal receiver).
         deny_networks: what is denied besides the table: our own public addresses. Wins over `allow_networks`.
+        deny_hosts: names that are never dialled, wherever they lead: our own tracking hosts, where a webhook would
+            make events of itself. Normalised names (`app.lib.http_url.normalise_domain`).
     """
 
-    def __init__(self, allow_networks: Iterable[IpNetwork] = (), deny_networks: Iterable[IpNetwork] = ()) -> None:
+    def __init__(
+        self,
+        allow_networks: Iterable[IpNetwork] = (),
+        deny_networks: Iterable[IpNetwork] = (),
+        deny_hosts: Container[str] = (),
+    ) -> None:
         self._allow = tuple(allow_networks)
         self._deny = tuple(deny_networks)
+        self._deny_hosts = deny_hosts
 
     def allows(self, text: str) -> bool:
         """Whether an address in text form may be dialled; False for everything that is not an address."""
@@ -64,61 +74,54 @@ class AddressGuard:
             return not any(address in network for network in _DENIED_V4)
         return address in _ALLOWED_V6 and not any(address in network for network in _DENIED_V6)
 
-    def open_socket(self, address_info: tuple[Any, ...]) -> socket.socket:
-        """aiohttp's socket factory: the last gate before a connection, whoever found the address.
+    def open_socket(self, address_info: AddressInfo) -> socket.socket:
+        """The last gate before a connection, whoever found the address.
 
         Raises:
             BlockedAddress: instead of a socket.
         """
-        family, kind, protocol, _, address = address_info
-        if family not in (socket.AF_INET, socket.AF_INET6) or not self.allows(str(address[0])):
-            raise BlockedAddress("blocked address")
+        family, kind, protocol, _, _ = self._checked(address_info)
         return socket.socket(family=family, type=kind, proto=protocol)
 
-
-class GuardedResolver(AbstractResolver):
-    """Looks a name up and gives aiohttp only the addresses that may be dialled."""
-
-    def __init__(self, guard: AddressGuard, timeout_seconds: float = DNS_SECONDS) -> None:
-        self._guard = guard
-        self._timeout_seconds = timeout_seconds
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The allowed addresses of `host`.
+    async def resolve(self, host: str, port: int, timeout_seconds: float = DNS_SECONDS) -> list[AddressInfo]:
+        """What a name leads to and may be dialled; also takes addresses in text form.
 
         Raises:
-            BlockedAddress: the name resolves, and no address of it may be dialled.
+            BlockedAddress: the name resolves, and no address of it may be dialled; or the name is denied.
             OSError: the name does not resolve, or not in time.
         """
-        loop = asyncio.get_running_loop()
+        if host.lower().removesuffix(".") in self._deny_hosts:
+            raise BlockedAddress("blocked name")
+        if (literal := _literal(host, port)) is not None:
+            return [self._checked(literal)]
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                found = await loop.run_in_executor(_lookups, _look_up, host, port, family)
+            async with asyncio.timeout(timeout_seconds):
+                found = await asyncio.get_running_loop().run_in_executor(_lookups, _look_up, host, port)
         except TimeoutError as error:
             raise OSError("name lookup timed out") from error
         except UnicodeError as error:  # the idna codec, on labels that are too long
             raise OSError("not a host name") from error
-        allowed: list[ResolveResult] = [
-            {
-                "hostname": host,
-                "host": str(address[0]),
-                "port": port,
-                "family": found_family,
-                "proto": protocol,
-                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            }
-            for found_family, _, protocol, _, address in found
-            if self._guard.allows(str(address[0]))
-        ]
+        allowed = [info for info in found if self.allows(str(info[4][0]))]
         if not allowed:
             raise BlockedAddress("blocked address")
         return allowed
 
-    async def close(self) -> None:
-        """Nothing to close: the lookup threads belong to the process."""
+    def _checked(self, info: AddressInfo) -> AddressInfo:
+        if info[0] not in (socket.AF_INET, socket.AF_INET6) or not self.allows(str(info[4][0])):
+            raise BlockedAddress("blocked address")
+        return info
 
 
-def _look_up(host: str, port: int, family: int) -> list[tuple[Any, ...]]:
-    return list(socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
+def _literal(host: str, port: int) -> AddressInfo | None:
+    """An address in text form needs no look-up, which would also fail for IPv6 on a machine without it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if address.version == 4:
+        return (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))
+    return (socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port, 0, 0))
+
+
+def _look_up(host: str, port: int) -> list[AddressInfo]:
+    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))

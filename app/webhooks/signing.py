@@ -5,12 +5,14 @@ The text form of a secret (`whsec_…`) is read and made in `app.brands.secrets`
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hmac
+import re
 from collections.abc import Sequence
 
 MIN_KEY_BYTES = 24
 MAX_KEY_BYTES = 64
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) -> str:
@@ -21,12 +23,14 @@ def sign(keys: Sequence[bytes], webhook_id: str, timestamp: int, body: bytes) ->
     Args:
         timestamp: whole seconds since 1970, the time of this attempt.
     Raises:
-        ValueError: no key, a key of the wrong length, or an id with a dot or outside ASCII (the dot separates the
-            signed parts).
+        ValueError: no key, a key of the wrong length, or a malformed id: a dot separates the
+            signed parts.
     """
     if not keys or any(not MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES for key in keys):
         raise ValueError("an endpoint needs signing keys of 24 to 64 bytes")
-    if "." in webhook_id or not webhook_id.isascii():
-        raise ValueError("a webhook id has no dot and is ASCII")
+    if not _ID.fullmatch(webhook_id):
+        raise ValueError("a webhook id has no dot and is ASCII: 1 to 64 letters, digits, hyphens and underscores")
     signed = f"{webhook_id}.{timestamp}.".encode("ascii") + body
-    return " ".join("v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode("ascii") for key in keys)
+    return " ".join(
+        ["v1," + binascii.b2a_base64(hmac.digest(key, signed, "sha256"), newline=False).decode() for key in keys]
+    )

@@ -10,37 +10,31 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import NamedTuple
-
-import aiohttp
-from yarl import URL
+from urllib.parse import urljoin, urlsplit
 
 from app.lib import clock
 from app.lib.log import INFO, log_event
 from app.models.delivery import Attempt, Delivery, Endpoint
-from app.webhooks.address_guard import AddressGuard, BlockedAddress, GuardedResolver
-from app.webhooks.body import delivery_body
-from app.webhooks.signing import sign
+from app.webhooks.address_guard import AddressGuard, AddressInfo, BlockedAddress
+from app.webhooks.connection import Connection, Failed, Peer, dial
+from app.webhooks.http_answer import AnswerReader
+from app.webhooks.request import build_request, read_target
 
-VERSION = "0.1.0"
-"""Goes into the user agent; a test compares it with pyproject.toml."""
 DELIVERED = "delivered"
 REDIRECT = "redirect"
+PROTOCOL = "protocol"
 NO_SECRET = "no_secret"  # noqa: S105 - an outcome
 """Every signing key has expired: nothing was sent."""
 INSTRUCTIONS = frozenset({"abort-message", "disable"})
-CONNECT_SECONDS = 5.0
-MAX_HEADER_BYTES = 32 * 1024
-MAX_BODY_BYTES = 64 * 1024
-MAX_LOGGED_BYTES = 4 * 1024
-_MAX_HEADERS = 100
-_MAX_LINE = 8190
-_POOL_SECONDS = 30.0
-"""How long an idle connection is kept; a delivery run is shorter, and a run is one endpoint's own pool."""
+POOL_SECONDS = 60.0
+"""How long a connection, and what its name led to, is used after it was vetted."""
+_FAILED_LOOKUP_SECONDS = 2.0
+"""So that deliveries that wait for the same name do not each wait for it to fail."""
+_CLOSE_SECONDS = 0.25
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TEXT_TYPE = re.compile(r"text/|application/(?:[\w.+-]*\+)?(?:json|xml)\b", re.IGNORECASE)
@@ -71,10 +65,12 @@ class _Answer(NamedTuple):
     location_host: str = ""
 
 
-class _Trace:
-    """Whether the connection of this request had carried one before."""
+class _LookedUp(NamedTuple):
+    until: float
+    addresses: list[AddressInfo] | Exception
 
-    reused = False
+
+_NOT_LOOKED_UP = _LookedUp(0.0, [])
 
 
 @lru_cache(maxsize=1)
@@ -108,39 +104,27 @@ class Sender:
         self._allow_http = allow_http
         self._max_in_flight = max_in_flight
         self._tls = tls or default_tls()
-        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._open: set[Connection] = set()
+        self._idle: dict[tuple[str, str, Peer], list[Connection]] = {}
+        self._lookups: dict[Peer, _LookedUp] = {}
+        self._looking_up = asyncio.Lock()
 
     async def __aenter__(self) -> Sender:
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self._guard),
-            socket_factory=self._guard.open_socket,
-            ssl=self._tls,
-            limit=self._max_in_flight,
-            keepalive_timeout=_POOL_SECONDS,
-            ttl_dns_cache=60,
-        )
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-            # The total deadline is ours, around everything: aiohttp's own does not cover all of it.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
-            max_headers=_MAX_HEADERS,
-            skip_auto_headers=("Accept",),
-            trace_configs=[trace],
-        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for connection in tuple(self._open):
+            connection.close()
+        await asyncio.sleep(0)
+        ends_at = time.monotonic() + _CLOSE_SECONDS
+        while self._open and time.monotonic() < ends_at:  # with TLS the other side has its word
+            await asyncio.sleep(0.005)
+        for connection in tuple(self._open):
+            connection.abort()
+        await asyncio.sleep(0)
 
     async def send(self, endpoint: Endpoint, delivery: Delivery) -> Sent:
         """One attempt. Every failure is an outcome; only cancellation passes through."""
@@ -150,7 +134,7 @@ class Sender:
                 answer = await self._post(endpoint, delivery, started_at)
         except Exception as error:  # noqa: BLE001 - whatever a hostile server provokes is an outcome, not a crash
             answer = _Answer(failure_class(error))
-            if answer.outcome == "protocol":
+            if answer.outcome == PROTOCOL:
                 log_event(
                     _log, INFO, "webhook_protocol_failure", error=type(error).__name__, brand_id=delivery.brand_id
                 )
@@ -166,129 +150,121 @@ class Sender:
         return Sent(attempt, answer.retry_after, answer.instruction, answer.location_host)
 
     async def _post(self, endpoint: Endpoint, delivery: Delivery, now: datetime) -> _Answer:
-        if self._session is None:
-            raise RuntimeError("a Sender is used inside `async with`")
-        url = URL(endpoint.url, encoded=True)  # exactly as saved; quoting again could change it
-        if url.scheme != "https" and not (self._allow_http and url.scheme == "http"):
-            raise BlockedAddress("scheme not allowed")
         keys = endpoint.keys_at(now)
         if not keys:
             return _Answer(NO_SECRET)
-        body = delivery_body(delivery)
-        headers = _headers(endpoint, delivery, keys, int(now.timestamp()), body)
-        # A server may close an idle connection just as it is used again: then, and only then, the same attempt takes
-        # the next connection. At most every idle connection fails so, and the deadline holds over all of it.
-        for _ in range(self._max_in_flight):
-            trace = _Trace()
+        target = read_target(endpoint.url)
+        if target.scheme != "https" and not self._allow_http:
+            raise BlockedAddress("scheme not allowed")
+        peer = Peer(target.host, target.port, self._tls if target.scheme == "https" else None)
+        request = build_request(target, endpoint, delivery, keys, now)
+        async with self._slots:
+            reader = await self._exchange((endpoint.brand_id, endpoint.id, peer), request)
+        return _read_answer(reader, endpoint.url)
+
+    async def _exchange(self, key: tuple[str, str, Peer], request: bytes) -> AnswerReader:
+        connection = self._take_idle(key)
+        if connection is not None:
             try:
-                return await self._exchange(url, headers, body, trace)
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not trace.reused:
+                return await self._use(connection, key, request)
+            except Failed:
+                # A server may close an idle connection just as it is used again: then, and only then, the same attempt
+                # takes a new one. The deadline holds over both.
+                if connection.heard:
                     raise
-        return await self._exchange(url, headers, body, _Trace())
+        return await self._use(await self._dial(key[2]), key, request)
 
-    async def _exchange(self, url: URL, headers: dict[str, str], body: bytes, trace: _Trace) -> _Answer:
-        assert self._session is not None  # noqa: S101 - checked by the only caller, this is for mypy
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=trace
-        ) as answer:
-            if sum(len(name) + len(value) + 4 for name, value in answer.raw_headers) > MAX_HEADER_BYTES:
-                answer.close()
-                raise aiohttp.ClientPayloadError("response headers too large")
-            text = await _read(answer)
-            outcome = _outcome_of(answer.status)
-            if outcome == DELIVERED:
-                return _Answer(outcome, answer.status, text)
-            return _Answer(
-                outcome,
-                answer.status,
-                text,
-                retry_after=answer.headers.get("Retry-After"),
-                instruction=_instruction(answer.headers.get("webhook-delivery", "")),
-                location_host=_location_host(url, answer.headers.get("Location", "")) if outcome == REDIRECT else "",
-            )
+    async def _use(self, connection: Connection, key: tuple[str, str, Peer], request: bytes) -> AnswerReader:
+        """One exchange; the connection is kept if another may follow, and gone at once if anything is left of it."""
+        keep = False
+        try:
+            reader = await connection.exchange(request)
+            keep = reader.clean and connection.usable
+            return reader
+        finally:
+            if keep:
+                self._idle.setdefault(key, []).append(connection)
+            else:
+                connection.abort()
 
+    def _take_idle(self, key: tuple[str, str, Peer]) -> Connection | None:
+        idle = self._idle.get(key)
+        while idle:
+            connection = idle.pop()
+            if connection.usable and connection.made_at + POOL_SECONDS > asyncio.get_running_loop().time():
+                return connection
+            connection.close()
+        return None
 
-def failure_class(error: BaseException) -> str:
-    """The class under which a failure is logged and shown. Order matters: aiohttp's errors inherit from each other."""
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddress):
-        return "blocked_address"
-    if isinstance(error, aiohttp.InvalidUrlClientError):
-        return "blocked_address"  # 127.1 and 2130706433 in place of a name: aiohttp refuses them before we do
-    classes: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-        (BlockedAddress, "blocked_address"),
-        (aiohttp.ClientConnectorDNSError, "dns"),
-        ((aiohttp.ClientSSLError, ssl.SSLError), "tls"),
-        (aiohttp.ConnectionTimeoutError, "connect"),
-        (aiohttp.ClientConnectorError, "connect"),
-        (TimeoutError, "timeout"),
-        ((aiohttp.ServerDisconnectedError, ConnectionError, aiohttp.ClientOSError), "reset"),
-    )
-    for kinds, name in classes:
-        if isinstance(error, kinds):
-            return name
-    return "protocol"
+    async def _dial(self, peer: Peer) -> Connection:
+        async with self._looking_up:  # whoever waits here finds what the first one found
+            now = asyncio.get_running_loop().time()
+            if self._lookups.get(peer, _NOT_LOOKED_UP).until <= now:
+                self._lookups = {peer: await self._look_up(peer)}
+            addresses = self._lookups[peer].addresses
+        if isinstance(addresses, Exception):
+            raise addresses.with_traceback(None)
+        try:
+            connection = await dial(self._guard, peer, addresses, self._open.discard)
+        except Failed:
+            self._lookups.pop(peer, None)  # it may have moved
+            raise
+        if connection.usable:
+            self._open.add(connection)
+        return connection
 
-
-def _headers(
-    endpoint: Endpoint, delivery: Delivery, keys: Sequence[bytes], timestamp: int, body: bytes
-) -> dict[str, str]:
-    return {
-        # First, so that whatever was saved before a name was reserved cannot take the place of ours.
-        **{name.lower(): value for name, value in endpoint.headers},
-        "webhook-id": delivery.webhook_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(keys, delivery.webhook_id, timestamp, body),
-        "content-type": "application/json; charset=utf-8",
-        "accept-encoding": "identity",
-        "user-agent": f"Telltale-Webhooks/{VERSION}",
-        "x-telltale-attempt": str(delivery.attempts + 1),
-        "x-telltale-brand": delivery.brand_id,
-    }
+    async def _look_up(self, peer: Peer) -> _LookedUp:
+        seconds, addresses = POOL_SECONDS, list[AddressInfo]()
+        error: Exception | None = None
+        try:
+            addresses = await self._guard.resolve(peer.host, peer.port)
+        except BlockedAddress as blocked:
+            seconds, error = _FAILED_LOOKUP_SECONDS, blocked
+        except OSError:
+            seconds, error = _FAILED_LOOKUP_SECONDS, Failed("dns")
+        return _LookedUp(asyncio.get_running_loop().time() + seconds, error or addresses)
 
 
-async def _read(answer: aiohttp.ClientResponse) -> str:
-    """The start of the body as text. Reads at most 64 KiB, as it comes (never decompressed), then closes."""
-    kept, seen = b"", 0
-    try:
-        while seen <= MAX_BODY_BYTES:
-            chunk = await answer.content.readany()
-            if not chunk:
-                break
-            seen += len(chunk)
-            kept += chunk[: max(0, MAX_LOGGED_BYTES - len(kept))]
-        else:
-            answer.close()
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, OSError):
-        # The status line and headers are the answer; a body that breaks off changes nothing about it.
-        answer.close()
-    kind = answer.headers.get("Content-Type", "text/plain")
-    if "Content-Encoding" in answer.headers or not _TEXT_TYPE.match(kind):
-        return ""
-    return _CONTROL.sub(" ", kept.decode("utf-8", "replace")).strip()
+def failure_class(error: Exception) -> str:
+    """The class under which a failure is logged and shown."""
+    match error:
+        case Failed():
+            return error.outcome
+        case BlockedAddress():
+            return "blocked_address"
+        case TimeoutError():
+            return "timeout"
+    return PROTOCOL
 
 
-def _outcome_of(status: int) -> str:
+def _read_answer(reader: AnswerReader, url: str) -> _Answer:
+    status, headers = reader.status, reader.headers
     if 200 <= status < 300:
-        return DELIVERED
-    return REDIRECT if 300 <= status < 400 else f"http_{status}"
+        return _Answer(DELIVERED, status, _text(reader))
+    redirects = 300 <= status < 400
+    instruction = headers.get("webhook-delivery", "").lower()
+    return _Answer(
+        REDIRECT if redirects else f"http_{status}",
+        status,
+        _text(reader),
+        retry_after=headers.get("retry-after"),
+        instruction=instruction if instruction in INSTRUCTIONS else "",
+        location_host=_location_host(url, headers.get("location", "")) if redirects else "",
+    )
 
 
-def _instruction(text: str) -> str:
-    text = text.strip().lower()
-    return text if text in INSTRUCTIONS else ""
+def _text(reader: AnswerReader) -> str:
+    """The start of the body, if it is text. Never decompressed."""
+    headers = reader.headers
+    if not reader.kept or "content-encoding" in headers or not _TEXT_TYPE.match(headers.get("content-type", "text/")):
+        return ""
+    return _CONTROL.sub(" ", reader.kept.decode("utf-8", "replace")).strip()
 
 
-def _location_host(url: URL, location: str) -> str:
-    """The host a redirect names, our own for a relative one; empty when it cannot be read as an HTTP URL."""
+def _location_host(url: str, location: str) -> str:
+    """The host a redirect names, our own for a relative one; empty when it cannot be read as a URL."""
     try:
-        host = url.join(URL(location)).host or "" if location else ""
+        host = urlsplit(urljoin(url, location)).hostname or "" if location else ""
     except ValueError:
         return ""
     return host if _HOST.fullmatch(host) else ""
-
-
-async def _note_reuse(
-    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhooks import address_guard, transport
-from app.webhooks.address_guard import AddressGuard, BlockedAddress, GuardedResolver
+from app.webhooks import address_guard, request
+from app.webhooks.address_guard import AddressGuard, BlockedAddress
 
 DENIED = [
     "0.0.0.0",
@@ -132,8 +132,8 @@ def _resolve(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
     """What the resolver makes of a name server's answers, which no test can order from a real one."""
     found = [(socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 443)) for a in answers]
     monkeypatch.setattr(address_guard, "_look_up", lambda *_: found)
-    results = asyncio.run(GuardedResolver(AddressGuard()).resolve("hooks.harbour.example", 443))
-    return [result["host"] for result in results]
+    results = asyncio.run(AddressGuard().resolve("hooks.harbour.example", 443))
+    return [result[4][0] for result in results]
 
 
 def test_private_answers_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_name_server_that_does_not_answer_costs_its_limit_and_no_more(monkeypa
 
     async def resolve() -> None:
         with pytest.raises(OSError, match="timed out"):
-            await GuardedResolver(AddressGuard(), timeout_seconds=0.05).resolve("hooks.harbour.example", 443)
+            await AddressGuard().resolve("hooks.harbour.example", 443, timeout_seconds=0.05)
 
     try:
         asyncio.run(asyncio.wait_for(resolve(), 2))
@@ -170,4 +170,4 @@ def test_the_last_gate_gives_no_socket_for_a_denied_address() -> None:
 
 def test_the_user_agent_names_the_projects_version() -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == transport.VERSION
+    assert project["version"] == request.VERSION
