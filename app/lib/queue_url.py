@@ -69,8 +69,9 @@ class QueueTarget:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, without credentials."""
-        return f"{self.scheme}://{_bracketed(self.host)}:{self.port}"
+        """Scheme, host and port, without credentials and without the scheme's own port."""
+        port = "" if self.port == _PORTS[self.scheme][0] else f":{self.port}"
+        return f"{self.scheme}://{_bracketed(self.host)}{port}"
 
     @property
     def is_fifo(self) -> bool:
@@ -224,8 +225,7 @@ def _decoded(text: str) -> str:
 
 def _normal_form(target: QueueTarget) -> str:
     credentials = f"{quote(target.user, safe='')}:{quote(target.password, safe='')}"
-    port = "" if target.port == _PORTS[target.scheme][0] else f":{target.port}"
-    place = _bracketed(target.host) + port
+    place = target.origin.removeprefix(f"{target.scheme}://")
     if target.kind is QueueKind.SQS:
         if place == _amazon_host(target.region):
             return f"sqs://{credentials}@{target.region}/{target.account}/{target.name}"

@@ -57,6 +57,7 @@ class AmqpLink:
             self._channel = self._connection.channel()
             self._channel.confirm_select()
         except Exception as error:  # a stranger's bytes: what py-amqp raises on nonsense is no closed set
+            connected.close()
             raise _translated(error) from error
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)

@@ -10,11 +10,13 @@ import ssl
 import time
 from collections.abc import Sequence
 
-from app.lib.queue_url import QueueTarget, read_queue_url
+from app.lib.queue_url import QueueKind, QueueTarget, read_queue_url
 from app.queues.amqp_link import AmqpLink
+from app.queues.bounded_socket import BoundedSocket
 from app.queues.dial import dial
 from app.queues.message import Guard, Published, QueueError, QueueFailure, QueueMessage
 from app.queues.pool import Link, Pool
+from app.queues.sqs_link import SqsLink
 
 
 class Queues:
@@ -72,9 +74,10 @@ class Queues:
 
     def _connect(self, target: QueueTarget, until: float) -> Link:
         tls = self._tls if target.encrypted else None
-        connected = dial(target.host, target.port, guard=self._guard, until=until, tls=tls)
-        try:
-            return AmqpLink(target, connected, until)
-        except BaseException:
-            connected.close()
-            raise
+
+        def connect(until: float) -> BoundedSocket:
+            return dial(target.host, target.port, guard=self._guard, until=until, tls=tls)
+
+        return (
+            SqsLink(target, connect, until) if target.kind is QueueKind.SQS else AmqpLink(target, connect(until), until)
+        )
