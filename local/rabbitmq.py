@@ -37,28 +37,65 @@ class Certificate(NamedTuple):
 class RabbitMq(Server):
     """A broker and its epmd. `url` carries the credentials and names no queue."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], epmd: subprocess.Popen[bytes], ports: _Ports, folder: Path
-    ) -> None:
-        password = _password(folder)
-        super().__init__(process, f"amqp://{USER}:{password}@{LOOPBACK}:{ports.amqp}/%2F", ports.amqp, folder)
-        self.password = password
+    def __init__(self, folder: Path, ports: _Ports) -> None:
+        self.password = _password(folder)
         self.tls_port = ports.tls
-        self._epmd = epmd
         self._environment = _environment(folder, ports)
+        self._epmd_port = ports.epmd
+        self._epmd, process = self._spawn(folder)
+        super().__init__(process, f"amqp://{USER}:{self.password}@{LOOPBACK}:{ports.amqp}/%2F", ports.amqp, folder)
+        self._wait()
+
+    def start_again(self) -> None:
+        """After `stop` or `kill`: on the same ports, with the data that is there."""
+        self._epmd, self._process = self._spawn(self.folder)
+        self._wait()
 
     def stop(self, timeout_seconds: float = 30.0) -> None:
         super().stop(timeout_seconds)
-        _end(self._epmd)
+        self._end_epmd()
 
     def kill(self) -> None:
         super().kill()
-        _end(self._epmd)
+        self._end_epmd()
 
     def control(self, *arguments: str) -> None:
         """Run `rabbitmqctl`, which takes a second or two."""
         command = [str(_SCRIPTS / "rabbitmqctl"), "--quiet", *arguments]
         subprocess.run(command, env=self._environment, capture_output=True, timeout=60, check=True)
+
+    def _spawn(self, folder: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+        with (folder / "rabbitmq.log").open("ab") as log:
+
+            def start(*command: str) -> subprocess.Popen[bytes]:
+                return subprocess.Popen(
+                    command,
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C is for whoever started it, who then stops it in order
+                )
+
+            # Started here, because a node that finds none starts one as a daemon that nobody ends.
+            epmd = start("epmd", "-port", str(self._epmd_port), "-address", LOOPBACK)
+            return epmd, start(str(_SCRIPTS / "rabbitmq-server"))
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            while not _listens(self.port):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    log = log_end(self.folder / "rabbitmq.log")
+                    raise ServerFailed(f"RabbitMQ ended, or was not ready in time; its log ends with:\n{log}")
+                time.sleep(0.05)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _end_epmd(self) -> None:
+        self._epmd.terminate()
+        self._epmd.wait(15)
 
 
 class _Ports(NamedTuple):
@@ -84,28 +121,7 @@ def start_rabbitmq(folder: Path, port: int | None = None, certificate: Certifica
         raise MissingProgram("RabbitMQ is not installed: apt-get install --no-install-recommends rabbitmq-server")
     ports = _free_ports(port)
     _write_files(folder, ports, certificate)
-    with (folder / "rabbitmq.log").open("ab") as log:
-        # Started here, because a node that finds none starts one as a daemon that nobody ends.
-        epmd = subprocess.Popen(
-            ["epmd", "-port", str(ports.epmd), "-address", LOOPBACK], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        process = subprocess.Popen(
-            [str(_SCRIPTS / "rabbitmq-server")],
-            env=_environment(folder, ports),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    server = RabbitMq(process, epmd, ports, folder)
-    try:
-        _wait(process, ports.amqp)
-    except BaseException as error:
-        server.kill()
-        if isinstance(error, ServerFailed):
-            raise ServerFailed(f"{error}; its log ends with:\n{log_end(folder / 'rabbitmq.log')}") from error
-        raise
-    return server
+    return RabbitMq(folder, ports)
 
 
 def _free_ports(port: int | None) -> _Ports:
@@ -167,24 +183,9 @@ def _environment(folder: Path, ports: _Ports) -> dict[str, str]:
     }
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _listens(port):
-        if process.poll() is not None:
-            raise ServerFailed("RabbitMQ ended while it started")
-        if time.monotonic() > deadline:
-            raise ServerFailed("RabbitMQ was not ready in time")
-        time.sleep(0.05)
-
-
 def _listens(port: int) -> bool:
     try:
         socket.create_connection((LOOPBACK, port), 1).close()
     except OSError:
         return False
     return True
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(15)
