@@ -14,8 +14,6 @@ from typing import NamedTuple, cast
 from app.webhooks.address_guard import AddressGuard, AddressInfo, BlockedAddress
 from app.webhooks.http_answer import AnswerReader, BrokenAnswer
 
-CONNECT_SECONDS = 5.0
-"""For all addresses of a name together, TLS included."""
 _MAX_ADDRESSES = 4
 _TLS_CLOSE_SECONDS = 1.0
 
@@ -121,18 +119,24 @@ class Connection(asyncio.Protocol):
 
 
 async def dial(
-    guard: AddressGuard, peer: Peer, addresses: list[AddressInfo], on_lost: Callable[[Connection], None]
+    guard: AddressGuard,
+    peer: Peer,
+    addresses: list[AddressInfo],
+    seconds: float,
+    on_lost: Callable[[Connection], None],
 ) -> Connection:
     """A new connection to the first address that takes one.
 
     Each address has an even share of the time that is left, so that one that swallows packets leaves some to the next.
 
+    Args:
+        seconds: for all of them together, TLS included.
     Raises:
         BlockedAddress: the guard gives no socket for any of the addresses.
         Failed: `connect` or `tls`.
     """
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + CONNECT_SECONDS
+    ends_at = loop.time() + seconds
     addresses = addresses[:_MAX_ADDRESSES]
     blocked = 0
     for number, info in enumerate(addresses):

@@ -57,8 +57,10 @@ def build_request(
     """One attempt's request, signed with the time it is made.
 
     Raises:
-        ValueError: a key, an id or one of the brand's headers cannot be sent.
+        ValueError: a key, an id or one of the brand's headers cannot be sent, or the delivery is not the endpoint's.
     """
+    if (delivery.brand_id, delivery.endpoint_id) != (endpoint.brand_id, endpoint.id):
+        raise ValueError("a delivery is signed for its own endpoint only")  # another brand's, above all
     body = delivery_body(delivery)
     timestamp = int(now.timestamp())
     own = "".join([_custom_header(name, value) for name, value in endpoint.headers]) if endpoint.headers else ""

@@ -30,8 +30,8 @@ PROTOCOL = "protocol"
 NO_SECRET = "no_secret"  # noqa: S105 - an outcome
 """Every signing key has expired: nothing was sent."""
 INSTRUCTIONS = frozenset({"abort-message", "disable"})
+CONNECT_SECONDS = 5.0
 POOL_SECONDS = 60.0
-"""How long a connection, and what its name led to, is used after it was vetted."""
 _FAILED_LOOKUP_SECONDS = 2.0
 """So that deliveries that wait for the same name do not each wait for it to fail."""
 _CLOSE_SECONDS = 0.25
@@ -90,6 +90,8 @@ class Sender:
         allow_http: plain HTTP is allowed (an operator's choice for tests and internal receivers).
         max_in_flight: connections at most.
         tls: for tests with an authority of their own.
+        connect_seconds: for all addresses of a name together, TLS included.
+        pool_seconds: how long a connection, and what a name led to, is used after it was vetted.
     """
 
     def __init__(
@@ -99,10 +101,13 @@ class Sender:
         allow_http: bool = False,
         max_in_flight: int = 8,
         tls: ssl.SSLContext | None = None,
+        connect_seconds: float = CONNECT_SECONDS,
+        pool_seconds: float = POOL_SECONDS,
     ) -> None:
         self._guard = guard
         self._allow_http = allow_http
-        self._max_in_flight = max_in_flight
+        self._connect_seconds = connect_seconds
+        self._pool_seconds = pool_seconds
         self._tls = tls or default_tls()
         self._slots = asyncio.Semaphore(max_in_flight)
         self._open: set[Connection] = set()
@@ -191,7 +196,7 @@ class Sender:
         idle = self._idle.get(key)
         while idle:
             connection = idle.pop()
-            if connection.usable and connection.made_at + POOL_SECONDS > asyncio.get_running_loop().time():
+            if connection.usable and connection.made_at + self._pool_seconds > asyncio.get_running_loop().time():
                 return connection
             connection.close()
         return None
@@ -205,7 +210,7 @@ class Sender:
         if isinstance(addresses, Exception):
             raise addresses.with_traceback(None)
         try:
-            connection = await dial(self._guard, peer, addresses, self._open.discard)
+            connection = await dial(self._guard, peer, addresses, self._connect_seconds, self._open.discard)
         except Failed:
             self._lookups.pop(peer, None)  # it may have moved
             raise
@@ -214,7 +219,7 @@ class Sender:
         return connection
 
     async def _look_up(self, peer: Peer) -> _LookedUp:
-        seconds, addresses = POOL_SECONDS, list[AddressInfo]()
+        seconds, addresses = self._pool_seconds, list[AddressInfo]()
         error: Exception | None = None
         try:
             addresses = await self._guard.resolve(peer.host, peer.port)

@@ -77,13 +77,15 @@ def reset(server: RawServer, connection: socket.socket, request: Request) -> Non
 class RawServer:
     """Plays `scripts` one request after the other; the last one is repeated."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+    def __init__(
+        self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
         self._scripts = scripts
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._listener = socket.create_server((host, port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.scheme = "https" if tls else "http"
-        self.url = f"{self.scheme}://127.0.0.1:{self.port}/hook"
+        self.url = f"{self.scheme}://{host}:{self.port}/hook"
         self.requests: list[Request] = []
         self.connections = 0
         self.flooded = 0

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import tomllib
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhooks import address_guard, request
+from app.webhooks import address_guard
 from app.webhooks.address_guard import AddressGuard, BlockedAddress
 
 DENIED = [
@@ -168,6 +166,24 @@ def test_the_last_gate_gives_no_socket_for_a_denied_address() -> None:
     guard.open_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 443))).close()
 
 
-def test_the_user_agent_names_the_projects_version() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == request.VERSION
+def test_an_address_in_text_form_is_checked_without_a_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address_guard, "_look_up", lambda *_: pytest.fail("nothing to look up"))
+    guard = AddressGuard([ip_network("::1/128")])
+    for host in ("127.0.0.1", "169.254.169.254", "fd00:ec2::254", "::ffff:127.0.0.1"):
+        with pytest.raises(BlockedAddress):
+            asyncio.run(guard.resolve(host, 443))
+    assert [info[4] for info in asyncio.run(guard.resolve("::1", 443))] == [("::1", 443, 0, 0)]
+
+
+@pytest.mark.parametrize("host", ["t.harbour.example", "T.Harbour.EXAMPLE", "t.harbour.example."])
+def test_our_own_hosts_are_never_dialled_wherever_they_lead(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address_guard, "_look_up", lambda *_: pytest.fail("nothing to look up"))
+    guard = AddressGuard(deny_hosts={"t.harbour.example"})
+    with pytest.raises(BlockedAddress):
+        asyncio.run(guard.resolve(host, 443))
+
+
+def test_a_service_name_inside_is_blocked_by_where_it_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for inside in ("10.1.2.3", "172.18.0.5", "192.168.0.9"):  # as a CNAME to `redis` or `mongo` ends
+        with pytest.raises(BlockedAddress):
+            _resolve(monkeypatch, inside)

@@ -85,7 +85,7 @@ def test_the_shortest_and_longest_keys_sign(length: int) -> None:
     Webhook("whsec_" + base64.b64encode(key).decode()).verify(BODY, headers)
 
 
-@pytest.mark.parametrize("webhook_id", ["evt.1", "evt_é"])
+@pytest.mark.parametrize("webhook_id", ["evt.1", "evt_é", "", "evt_1\n", "evt 1", "e" * 65, "evt_１"])
 def test_an_id_that_could_be_read_two_ways_is_refused(webhook_id: str) -> None:
     with pytest.raises(ValueError, match="dot"):
         sign([KEY_1], webhook_id, 1, b"{}")
