@@ -42,11 +42,13 @@ from app.storage.batches import Batches
 from app.storage.block_cache import BlockCache
 from app.storage.blocks import Blocks
 from app.storage.brand_keys import BrandKeys
+from app.storage.breakers import Breakers
 from app.storage.client import Document, connect, connect_redis
 from app.storage.corrections import Corrections
 from app.storage.dead_letters import DeadLetters
 from app.storage.deliveries import Deliveries
 from app.storage.delivery_rows import KEPT_FOR
+from app.storage.endpoint_health import EndpointHealth
 from app.storage.endpoints import Endpoints
 from app.storage.erasures import Erasures
 from app.storage.events import EventStore
@@ -54,6 +56,7 @@ from app.storage.idempotency import Idempotency
 from app.storage.indexes import store_id
 from app.storage.messages import Messages
 from app.storage.numbers import Numbers
+from app.storage.rates import Rates
 from app.storage.recipient_keys import RecipientKeys
 from app.storage.reclassify_runs import ReclassifyRuns
 from app.storage.suppressions import Suppressions
@@ -61,6 +64,8 @@ from app.storage.traces import Traces
 from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, TOKEN_NUMBERS, Codes
 from app.tracking.urls import TrackingUrls
+from app.webhooks.breaker import BreakerRules
+from app.webhooks.health import HealthRules
 from app.webhooks.routing import plan_deliveries, wants
 from config.queues import TaskName
 from config.settings import Settings, read_variable
@@ -71,6 +76,8 @@ Role = Literal["web", "worker", "shipper", "cli"]
 
 # Total time for one MongoDB operation. A person waits in front of the web; a batch may take its time.
 _MONGO_SECONDS: Mapping[Role, float] = {"web": 2.0, "worker": 20.0, "shipper": 5.0, "cli": 30.0}
+# A webhooks worker runs many endpoints at once, each of which claims and records.
+_MONGO_CONNECTIONS: Mapping[Role, int] = {"web": 4, "worker": 16, "shipper": 4, "cli": 4}
 # A worker gains nothing from giving Redis up early; the web must never hang on it.
 _REDIS_SECONDS: Mapping[Role, float] = {"web": 0.2, "worker": 1.0, "shipper": 1.0, "cli": 2.0}
 
@@ -105,7 +112,8 @@ class Services:
 
     @cached_property
     def database(self) -> Database[Document]:
-        return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role])
+        pool = _MONGO_CONNECTIONS[self.role]
+        return connect(self.settings, timeout_seconds=_MONGO_SECONDS[self.role], pool_size=pool)
 
     @cached_property
     def bulk_database(self) -> Database[Document]:
@@ -200,6 +208,18 @@ class Services:
     @cached_property
     def endpoints(self) -> Endpoints:
         return Endpoints(self.database, self.keyring)
+
+    @cached_property
+    def endpoint_health(self) -> EndpointHealth:
+        return EndpointHealth(self.database, HealthRules())
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        return Breakers(self.cache, BreakerRules(factor=self.settings.webhook_delay_factor))
+
+    @cached_property
+    def rates(self) -> Rates:
+        return Rates(self.cache)
 
     @cached_property
     def wakes(self) -> Wakes:

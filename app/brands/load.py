@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.brands.bot_schema import BotsSchema
 from app.brands.brand import AppLinks, Brand, LinkPolicy, Page, Retention, Unsubscribe, Utm
 from app.brands.faults import BrandsFileRefused, Fault, brand_label, faults_of
+from app.brands.load_endpoints import endpoints_of, references_of
 from app.brands.schema import (
     AppLinksSchema,
     BrandSchema,
@@ -24,7 +25,6 @@ from app.brands.schema import (
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
 from app.models.bot_policy import BotPolicy
-from app.models.delivery import Endpoint, Secret
 from app.models.event import EventKind
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -52,7 +52,7 @@ def parse_brands(name: str, raw: bytes, secrets: SecretReader, rules: EndpointRu
             faults += faults_of(error, name, label)
             continue
         try:
-            brands.append(_brand(name, schema, secrets))
+            brands.append(_brand(name, schema, secrets, rules))
         except BrandsFileRefused as error:
             faults += error.faults
     faults += _duplicates(name, file.entries)
@@ -70,10 +70,7 @@ def secret_references(name: str, raw: bytes) -> tuple[str, ...]:
     found = {
         reference
         for entry in _file_schema(name, raw).entries
-        for endpoint in _list_at(entry, "endpoints")
-        if isinstance(endpoint, dict)
-        for reference in _list_at(endpoint, "secrets")
-        if isinstance(reference, str) and reference.startswith(("env:", "file:"))
+        for reference in references_of(_list_at(entry, "endpoints"), entry.get("event_queue"))
     }
     return tuple(sorted(found))
 
@@ -119,7 +116,7 @@ def _merged(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
+def _brand(name: str, schema: BrandSchema, secrets: SecretReader, rules: EndpointRules) -> Brand:
     page = schema.page.model_dump(exclude_none=True)
     return Brand(
         id=schema.id,
@@ -136,7 +133,7 @@ def _brand(name: str, schema: BrandSchema, secrets: SecretReader) -> Brand:
         metadata_keys=schema.metadata_keys,
         client_address_policy=schema.client_address,
         unsubscribe=Unsubscribe(mailto=schema.unsubscribe.mailto, scope=schema.unsubscribe.scope),
-        endpoints=_endpoints(name, schema, secrets),
+        endpoints=endpoints_of(name, schema, secrets, rules),
         links=_links(schema.links),
         stop_words=schema.sms.stop_words,
         app_links=_app_links(schema.app_links),
@@ -212,36 +209,6 @@ def _bots(schema: BotsSchema) -> BotPolicy:
         trap_link=schema.trap_link,
         **schema.thresholds.model_dump(),
     )
-
-
-def _endpoints(name: str, schema: BrandSchema, secrets: SecretReader) -> tuple[Endpoint, ...]:
-    faults: list[Fault] = []
-    endpoints: list[Endpoint] = []
-    for index, entry in enumerate(schema.endpoints):
-        keys: list[bytes] = []
-        for place, reference in enumerate(entry.secrets):
-            try:
-                key = secrets.webhook_key(reference)
-            except ValueError as error:
-                where = f"endpoints[{index}].secrets[{place}]"
-                faults.append(Fault(name, str(error), f'"{schema.id}"', where))
-            else:
-                keys += [key] if key is not None else []
-        endpoints.append(
-            Endpoint(
-                id=entry.id,
-                brand_id=schema.id,
-                url=entry.url,
-                secrets=tuple(map(Secret, keys)),
-                events=entry.events,
-                mode=entry.mode,
-                deadline_seconds=entry.deadline_seconds,
-                max_in_flight=entry.max_in_flight,
-            )
-        )
-    if faults:
-        raise BrandsFileRefused(faults)
-    return tuple(endpoints)
 
 
 def _duplicates(name: str, entries: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:

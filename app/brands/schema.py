@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from app.brands.bot_schema import BotsSchema, ThresholdsSchema
-from app.brands.secrets import check_reference
+from app.brands.endpoint_schema import EVENT_TYPES as EVENT_TYPES  # noqa: PLC0414 - part of the shape
+from app.brands.endpoint_schema import EndpointRules as EndpointRules  # noqa: PLC0414
+from app.brands.endpoint_schema import EndpointSchema, EventQueueSchema
 from app.brands.strict import Strict
-from app.lib.http_url import IpNetwork, check_endpoint_url, is_public_domain, normalise_domain
+from app.lib.http_url import is_public_domain, normalise_domain
 from app.models.block import Channel
-from app.models.delivery import PayloadMode
-from app.models.event import PUBLIC_KINDS
 
-EVENT_TYPES = frozenset(kind.public_type for kind in PUBLIC_KINDS)
 _BRAND_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _METADATA_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -32,25 +30,10 @@ _ANDROID_PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)
 _FINGERPRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){31}")
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointRules:
-    """What the operator allows of every endpoint URL in the file."""
-
-    allow_http: bool = False
-    extra_ports: frozenset[int] = frozenset()
-    allow_networks: tuple[IpNetwork, ...] = ()
-
-
 def _brand_id(text: str) -> str:
     if not _BRAND_ID.fullmatch(text):
         raise ValueError("must be 1 to 40 lower-case letters, digits, - or _, beginning with a letter or digit")
     return text
-
-
-def _endpoint_id(text: str) -> str:
-    if text.startswith("ep_"):
-        raise ValueError("must not begin with ep_: those ids belong to endpoints made by the API")
-    return _brand_id(text)
 
 
 def _domain(text: str) -> str:
@@ -131,19 +114,6 @@ def _app_path(text: str) -> str:
     if not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be a path such as /c/* (ASCII, beginning with /)")
     return text
-
-
-def _event_type(text: str) -> str:
-    if text not in EVENT_TYPES:
-        raise ValueError(f"must be one of {', '.join(sorted(EVENT_TYPES))}")
-    return text
-
-
-def _endpoint_url(text: str, info: ValidationInfo) -> str:
-    rules = info.context if isinstance(info.context, EndpointRules) else EndpointRules()
-    return check_endpoint_url(
-        text, allow_http=rules.allow_http, extra_ports=rules.extra_ports, allow_networks=rules.allow_networks
-    )
 
 
 Domain = Annotated[str, AfterValidator(_domain)]
@@ -241,17 +211,6 @@ class PageSchema(Strict):
     done: Line | None = None
 
 
-class EndpointSchema(Strict):
-    id: Annotated[str, AfterValidator(_endpoint_id)]
-    url: Annotated[str, AfterValidator(_endpoint_url)]
-    # Three at most: current, next, and one that is still being rotated out (webhooks.md, "Secrets").
-    secrets: Annotated[tuple[Annotated[str, AfterValidator(check_reference)], ...], Field(min_length=1, max_length=3)]
-    events: frozenset[Annotated[str, AfterValidator(_event_type)]] = frozenset()
-    mode: PayloadMode = PayloadMode.THIN
-    deadline_seconds: Annotated[float, Field(ge=5, le=30)] = 15.0
-    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 8
-
-
 class Shared(Strict):
     """What `defaults` may say for every brand, and each brand for itself."""
 
@@ -280,6 +239,7 @@ class BrandSchema(Shared):
     ]
     sms_host: Domain | None = None
     endpoints: Annotated[tuple[EndpointSchema, ...], Field(max_length=20)] = ()
+    event_queue: EventQueueSchema | None = None
     app_links: AppLinksSchema = AppLinksSchema()
 
     @model_validator(mode="after")

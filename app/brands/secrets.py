@@ -51,8 +51,8 @@ class SecretReader:
     """Off: nothing is read and every reference gives no key (`flask brands check --no-secrets`)."""
     files: dict[Path, FileSignature | None] = field(default_factory=dict)
 
-    def webhook_key(self, reference: str) -> bytes | None:
-        """The signing key behind a reference, or None when references are not followed.
+    def text(self, reference: str) -> str | None:
+        """The text behind a reference, without blanks around it, or None when references are not followed.
 
         Raises:
             ValueError: one sentence naming the reference and what is wrong, never the value.
@@ -62,13 +62,23 @@ class SecretReader:
         if reference.startswith("file:"):
             path = self.folder / reference.removeprefix("file:")
             self.files[path] = file_signature(path)  # before reading, so that a later write is seen as a change
-            text = _read_file(reference, path)
-        else:
-            text = self.read_variable(reference.removeprefix("env:")) or ""
-            if not text:
-                raise ValueError(f"{reference} is not set in the environment")
+            return _read_file(reference, path).strip()
+        text = self.read_variable(reference.removeprefix("env:")) or ""
+        if not text:
+            raise ValueError(f"{reference} is not set in the environment")
+        return text.strip()
+
+    def webhook_key(self, reference: str) -> bytes | None:
+        """The signing key behind a reference, or None when references are not followed.
+
+        Raises:
+            ValueError: one sentence naming the reference and what is wrong, never the value.
+        """
+        text = self.text(reference)
+        if text is None:
+            return None
         try:
-            return parse_webhook_secret(text.strip())
+            return parse_webhook_secret(text)
         except ValueError as error:
             raise ValueError(f"{reference} {error}") from None  # the cause could quote the value
 

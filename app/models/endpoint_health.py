@@ -14,6 +14,12 @@ SUSPECT_FAILURES = 10
 ENDPOINT_FAILING = "endpoint.failing"
 ENDPOINT_DISABLED = "endpoint.disabled"
 ENDPOINT_RECOVERED = "endpoint.recovered"
+ENDPOINT_TEST = "endpoint.test"
+DELIVERIES_EXHAUSTED = "deliveries.exhausted"
+OPERATIONAL_TYPES = frozenset(
+    {ENDPOINT_TEST, ENDPOINT_FAILING, ENDPOINT_DISABLED, ENDPOINT_RECOVERED, DELIVERIES_EXHAUSTED}
+)
+"""What is told of endpoints and deliveries themselves, over the brand's other endpoints."""
 
 
 class Health(NamedTuple):

@@ -32,6 +32,8 @@ Publish = Callable[[Endpoint, Sequence[Delivery], str], Awaitable[Sequence[Attem
 """Puts deliveries into the endpoint's queue, with the reason why not over HTTP; answers how each went."""
 
 QUEUED = "queued"
+QUEUE_REFUSED = "queue_refused"
+"""The queue will never take it: too large, or bytes it cannot carry."""
 LEASE_EXTRA_SECONDS = 30.0
 """A lease lasts the endpoint's deadline and this: time to begin a claimed delivery, and to record it."""
 OPEN_SECONDS = 300.0
@@ -83,6 +85,7 @@ async def deliver_endpoint(
     gate: Gate | None = None,
     publish: Publish | None = None,
     disabled: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
     policy: Policy | None = None,
     rng: Random | None = None,
 ) -> Run:
@@ -91,6 +94,7 @@ async def deliver_endpoint(
     Args:
         publish: for endpoints with a queue.
         disabled: nothing goes over HTTP; only endpoints with a queue may be run then.
+        stopping: whether nothing more is to be begun.
 
     Raises:
         StoreUnavailable: MongoDB did not answer. What was claimed comes back when its lease ends.
@@ -102,6 +106,7 @@ async def deliver_endpoint(
         gate=gate or OpenGate(),
         publish=publish,
         disabled=disabled,
+        stopping=stopping,
         policy=policy or Policy(),
         rng=rng,
     )
@@ -118,6 +123,7 @@ class _EndpointRun:
         gate: Gate,
         publish: Publish | None,
         disabled: bool,
+        stopping: Callable[[], bool],
         policy: Policy,
         rng: Random | None,
     ) -> None:
@@ -134,6 +140,7 @@ class _EndpointRun:
         self._feed = Feed(
             endpoint, ledger, gate, limit=policy.claim_limit, token=self._token, lease_extra_seconds=LEASE_EXTRA_SECONDS
         )
+        self._feed.stopping = stopping
         self._recorder = Recorder(ledger, self._token, endpoint.brand_id, self._feed.stop)
         self._tally = Tally()
         self._failures_in_a_row = 0
@@ -237,6 +244,10 @@ class _EndpointRun:
             if attempt.outcome == QUEUED:
                 await self._keep(Result(_changed(delivery, DeliveryState.QUEUED, now), attempt))
                 continue
+            if attempt.outcome == QUEUE_REFUSED:
+                dead = replace(delivery, state=DeliveryState.DEAD, closed=QUEUE_REFUSED)
+                await self._keep(Result(dead, attempt))
+                continue
             # Never counted as an attempt: what only the queue can take must not run out of them.
             self._feed.stop()
             self._asked_pause = max(self._asked_pause, wait.total_seconds())
@@ -257,7 +268,7 @@ class _EndpointRun:
         tally.outcomes[outcome] += 1
         tally.throttle = tally.throttle or answer.throttle
         if answer.mark:
-            tally.mark = answer.mark
+            tally.mark, tally.location_host = answer.mark, sent.location_host
         tally.alert = tally.alert or answer.alert
         if outcome == DELIVERED:
             tally.succeeded += 1
@@ -266,7 +277,8 @@ class _EndpointRun:
             return
         if answer.action is Action.SPLIT:
             return  # the endpoint is well, the batch was too much for it
-        tally.failed += 1
+        if answer.counts:
+            tally.failed += 1  # who asks us to slow down is there
         tally.blocked += outcome == "blocked_address"
         tally.hung = tally.hung + 1 if answer.hung else 0
         self._failures_in_a_row += 1

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -91,6 +91,7 @@ class Feed:
         self._dry = False
         self.granted: int | None = None
         self._first = True
+        self.stopping: Callable[[], bool] = lambda: False
         self.fault: StoreUnavailable | None = None
 
     def stop(self) -> None:
@@ -101,7 +102,7 @@ class Feed:
         """The next claimed delivery; None when the run is to end."""
         while True:
             now = asyncio.get_running_loop().time()
-            if self._stopped or now >= self._ends_at:
+            if self._stopped or now >= self._ends_at or self.stopping():
                 return None
             if self._claimed:
                 begin_before, delivery = self._claimed.popleft()

@@ -37,6 +37,7 @@ class Tally:
     alert: bool = False
     throttle: bool = False
     disabled: DisabledReason | None = None
+    location_host: str = ""
     dead: int = 0
     """Deliveries that were given up."""
     outcomes: Counter[str] = field(default_factory=Counter)

@@ -127,7 +127,7 @@ def test_all_faults_come_at_once_each_with_brand_and_field() -> None:
         "brand number 2, field tracking_hosts[0]: host 't.acme.example' is already taken by brand \"Acme!\"",
         'brand "acme", field endpoints[0].url: must begin with https://',
         'brand "acme", field endpoints[0].secrets[0]: must be a reference',
-        'brand "acme", field endpoints[0].events[0]: must be one of message.clicked',
+        'brand "acme", field endpoints[0].events[0]: must be one of deliveries.exhausted',
     ):
         assert part in text
     assert "c2VjcmV0" not in text
