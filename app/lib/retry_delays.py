@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MAX_ENTRIES = 20
-MAX_SECONDS = 24 * 3600.0
+MIN_SECONDS, MAX_SECONDS = 1.0, 24 * 3600.0
 MAX_SUM_SECONDS = 7 * 24 * 3600.0
 
 
@@ -17,8 +17,8 @@ def check_delays(delays: Sequence[float]) -> tuple[float, ...]:
     """
     if len(delays) > MAX_ENTRIES:
         raise ValueError(f"At most {MAX_ENTRIES} delays are allowed.")
-    if not all(0 < delay <= MAX_SECONDS for delay in delays):  # not a number is neither
-        raise ValueError("A delay must be above 0 and at most 24 hours.")
+    if not all(MIN_SECONDS <= delay <= MAX_SECONDS for delay in delays):  # not a number is neither
+        raise ValueError("A delay must be at least 1 second and at most 24 hours.")
     if sum(delays) > MAX_SUM_SECONDS:
         raise ValueError("All delays together must be at most 7 days.")
     return tuple(delays)
