@@ -44,7 +44,7 @@ class Replay:
     selection: Selection
     created_at: datetime
     total: int
-    """How many deliveries there were when it began."""
+    """How many deliveries there were when it began; of more than 100,000, so many."""
     done: int = 0
     """How many of them have been made due."""
     state: ReplayState = ReplayState.RUNNING

@@ -21,8 +21,7 @@ NEAR_MS = 120_000
 """An event waits at most 60 s for others."""
 _MOST_PER_EVENT = 100
 """More than a brand has endpoints."""
-_EVENT_ID = re.compile(r"evt_([0-9A-HJKMNP-TV-Z]{10})[0-9A-HJKMNP-TV-Z]{16}", re.ASCII)
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EVENT_ID = re.compile(r"evt_[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 
 
 class EventDeliveries:
@@ -60,14 +59,6 @@ def _alone(event_id: str) -> Document:
 
 
 def _in_a_batch(event_id: str) -> Document:
-    ms = _ms_of(event_id)
-    first, last = (ids.event_id_text(ids.make_id(max(0, at), bytes(10))) for at in (ms - NEAR_MS, ms + NEAR_MS))
+    ms = ids.ms_of(ids.from_text(event_id.removeprefix("evt_")))
+    first, last = (ids.event_id_text(ids.make_id(at, bytes(10))) for at in (max(0, ms - NEAR_MS), ms + NEAR_MS))
     return {"_id": {"$gt": first, "$lt": last}, "items.e": event_id}
-
-
-def _ms_of(event_id: str) -> int:
-    """The first ten digits of an id are its moment."""
-    number = 0
-    for digit in event_id[4:14]:
-        number = number * 32 + _DIGITS.index(digit)
-    return min(number, (1 << 48) - 1 - NEAR_MS)

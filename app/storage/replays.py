@@ -77,6 +77,12 @@ class Replays:
             document = self._replays.find_one({"_id": replay_id, "brand_id": brand_id})
         return None if document is None else _from_document(document)
 
+    def list_for_brand(self, brand_id: str, limit: int = 100) -> list[Replay]:
+        """A brand's last replays, newest first."""
+        with translated():
+            found = list(self._replays.find({"brand_id": brand_id}).sort("_id", DESCENDING).limit(limit))
+        return [_from_document(document) for document in found]
+
     def cancel(self, brand_id: str, replay_id: str, *, now: datetime) -> bool:
         """Stop a running replay; what it has made due already is sent. False when it does not run."""
         ended = _ended(ReplayState.CANCELLED, now)

@@ -28,6 +28,7 @@ _TAGS = {
     "recipients": "Recipients",
     "endpoints": "Webhooks",
     "deliveries": "Webhooks",
+    "replays": "Webhooks",
 }
 
 Json = dict[str, Any]

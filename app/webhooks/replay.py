@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.models.delivery import DeliveryState
-from app.models.replay import Replay
+from app.models.replay import Replay, Selection
 
 PAGE = 200
 """Deliveries that change in one step."""
+MOST_COUNTED = 100_000
 EVENTS = 20
 """Events looked up in one step; a brand has at most 40 endpoints."""
 RATE = 200.0
@@ -32,6 +33,7 @@ LEASE_SECONDS = 60.0
 class Ledger(Protocol):
     """What this file needs of `app.storage.replays.Replays`."""
 
+    def insert(self, replay: Replay) -> None: ...
     def count_running(self) -> int: ...
     def claim(self, *, now: datetime, lease_seconds: float, token: str) -> Replay | None: ...
     def save(self, replay: Replay, *, token: str, due_at: datetime) -> bool: ...
@@ -53,6 +55,16 @@ class Rows(Protocol):
         after: str | None,
         limit: int,
     ) -> list[str]: ...
+    def count(
+        self,
+        brand_id: str,
+        endpoint_id: str | None,
+        states: Collection[DeliveryState],
+        *,
+        since: datetime,
+        until: datetime,
+        most: int,
+    ) -> tuple[int, int]: ...
 
 
 class Finder(Protocol):
@@ -61,6 +73,32 @@ class Finder(Protocol):
     def ids_of(
         self, brand_id: str, event_ids: Sequence[str], *, endpoint_id: str | None, states: Collection[DeliveryState]
     ) -> list[str]: ...
+
+
+def count(rows: Rows, finder: Finder, brand_id: str, chosen: Selection) -> int:
+    """How many deliveries a replay would send now; of more than 100,000, so many."""
+    if chosen.event_ids:
+        steps = (chosen.event_ids[at : at + EVENTS] for at in range(0, len(chosen.event_ids), EVENTS))
+        found = (finder.ids_of(brand_id, step, endpoint_id=chosen.endpoint_id, states=chosen.states) for step in steps)
+        return len({one for ids in found for one in ids})
+    deliveries, _ = rows.count(
+        brand_id, chosen.endpoint_id, chosen.states, since=chosen.since, until=chosen.until, most=MOST_COUNTED
+    )
+    return deliveries
+
+
+def begin(
+    ledger: Ledger, rows: Rows, finder: Finder, *, replay_id: str, brand_id: str, chosen: Selection, now: datetime
+) -> Replay:
+    """Store a replay, which `run_due` carries out from then on. Beginning the same one twice begins one.
+
+    Raises:
+        Conflict: the brand has as many running as it may have.
+    """
+    total = count(rows, finder, brand_id, chosen)
+    replay = Replay(id=replay_id, brand_id=brand_id, selection=chosen, created_at=now, total=total)
+    ledger.insert(replay)
+    return replay
 
 
 def run_due(ledger: Ledger, rows: Rows, finder: Finder, *, now: datetime, token: str) -> int:

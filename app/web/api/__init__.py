@@ -8,7 +8,21 @@ import orjson
 from flask import Blueprint, Flask, Response, request
 
 from app.web import docs_page, openapi, problems
-from app.web.api import endpoints, events, explain, links, lint, messages, recipients, replies, stats, tokens
+from app.web.api import (
+    deliveries,
+    endpoint_secrets,
+    endpoints,
+    events,
+    explain,
+    links,
+    lint,
+    messages,
+    recipients,
+    replays,
+    replies,
+    stats,
+    tokens,
+)
 from app.web.api.dispatch import view
 from app.web.auth import Authenticator
 
@@ -28,6 +42,9 @@ OPERATIONS = (
     *replies.OPERATIONS,
     *recipients.OPERATIONS,
     *endpoints.OPERATIONS,
+    *endpoint_secrets.OPERATIONS,
+    *deliveries.OPERATIONS,
+    *replays.OPERATIONS,
 )
 
 _API_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

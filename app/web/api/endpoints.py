@@ -1,153 +1,152 @@
-"""`/v1/endpoints` and `/v1/deliveries`: where a brand's webhooks go and how it went. Sending them is `app.webhooks`."""
+"""`/v1/endpoints`: where a brand's webhooks go. Their secrets are `endpoint_secrets`, how it went `deliveries`."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
+from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from app.brands.secrets import new_webhook_secret, parse_webhook_secret
-from app.errors import Conflict, InvalidRequest, NotFound
-from app.lib import clock
-from app.lib.http_url import check_endpoint_url
+from app.errors import Conflict, NotFound
+from app.lib import clock, ids
 from app.models.api_key import Scope
-from app.models.delivery import DeliveryState, Endpoint, PayloadMode, Secret
+from app.models.delivery import Endpoint
 from app.models.idempotency import Decision
-from app.storage.deliveries import DeliveryRecord
+from app.models.replay import Selection
+from app.storage.endpoint_documents import StoredEndpoint
 from app.storage.endpoints import new_endpoint_id
 from app.web.api import idempotency
+from app.web.api.endpoint_secrets import make_secret, secret_text
+from app.web.api.endpoint_settings import (
+    apply,
+    endpoint_json,
+    file_endpoint,
+    find_endpoint,
+    stored_endpoint,
+    stored_json,
+)
+from app.web.api.endpoint_states import health_of, state_json, switch
 from app.web.api.operation import Call, Operation, Reply
-from app.web.api.schemas import CreatedEndpoint, DeliveryPage, DeliveryQuery, EndpointList, NewEndpoint
+from app.web.api.replays import begin_replay, find_replay
+from app.web.api.webhook_schemas import (
+    CreatedEndpoint,
+    EndpointAnswer,
+    EndpointChange,
+    EndpointList,
+    NewEndpoint,
+    TestAnswer,
+)
+from app.webhooks.endpoint_secrets import new_secret_id
+from app.webhooks.probe import test_delivery
 
-_NO_ENDPOINT = "There is no such endpoint that was made through the API."
-_ENDPOINT_ID = re.compile(r"ep_[0-9A-Z]{26}", re.ASCII)
-_DELIVERY_ID = re.compile(r"evt_[0-9A-Z]{26}:[A-Za-z0-9_-]{1,64}", re.ASCII)
+_CHANGE_ID = "chg_"
+_REPLAY_ID = "rpl_"
 
 
 def create(call: Call) -> Reply:
     """A repeat with the same key gives the same endpoint and its secret again, as long as the key is remembered."""
     body = call.body_as(NewEndpoint)
-    url = _checked_url(call, body.url)
+    secret = make_secret(body.secret, new_secret_id(), clock.from_ms(clock.now_ms()))
+    empty = StoredEndpoint(Endpoint(id="", brand_id=call.brand.id, url="", secrets=(secret,)), clock.now())
+    made = apply(empty, body, set(NewEndpoint.model_fields), call.services.settings)
     commitment = idempotency.commit(call, lambda: Decision(resource=new_endpoint_id()))
-    endpoint = Endpoint(
-        id=commitment.decision.resource or "",
-        brand_id=call.brand.id,
-        url=url,
-        secrets=(Secret(parse_webhook_secret(new_webhook_secret())),),
-        events=frozenset(body.events),
-        mode=PayloadMode(body.mode),
-    )
+    endpoint = replace(made.endpoint, id=commitment.decision.resource or "")
     # Inserting an id that is there changes nothing, so what is stored, and not what we made up, is the answer.
-    call.services.endpoints.insert(endpoint, created_at=commitment.created_at)
+    call.services.endpoints.insert(endpoint, created_at=commitment.created_at, description=made.description)
     stored = call.services.endpoints.get(call.brand.id, endpoint.id)
     if stored is None:
         raise Conflict("The endpoint was deleted while it was made.", code="not_found")
-    secret = "whsec_" + base64.b64encode(stored.endpoint.secrets[0].key).decode("ascii")
-    shown = {**_endpoint_json(stored.endpoint, "api"), "secret": secret}
+    shown = {**stored_json(stored, clock.now()), "secret": secret_text(stored.endpoint.secrets[0])}
     return Reply(shown, commitment.headers)
 
 
 def index(call: Call) -> Reply:
-    own = [_endpoint_json(stored.endpoint, "api") for stored in call.services.endpoints.list_for_brand(call.brand.id)]
-    return Reply({"endpoints": [_endpoint_json(endpoint, "file") for endpoint in call.brand.endpoints] + own})
+    now, health = clock.now(), health_of(call.services).of_brand(call.brand.id)
+    known = [endpoint_json(endpoint, now) for endpoint in call.brand.endpoints]
+    known += [stored_json(stored, now) for stored in call.services.endpoints.list_for_brand(call.brand.id)]
+    return Reply({"endpoints": [one | (state_json(health[one["id"]]) if one["id"] in health else {}) for one in known]})
+
+
+def show(call: Call) -> Reply:
+    return Reply(_shown(call, call.arguments["endpoint_id"], clock.now()))
+
+
+def change(call: Call) -> Reply:
+    """Settings first, then the switch: what is sent from then on goes where the owner wants it."""
+    body, endpoint_id, now = call.body_as(EndpointChange), call.arguments["endpoint_id"], clock.now()
+    names = set(body.model_fields_set) - {"disabled", "recover"}
+    if names or file_endpoint(call.brand, endpoint_id) is None:
+        apply(stored_endpoint(call), body, names, call.services.settings)
+    _check_recover(call, body)
+    commitment = idempotency.commit(call, lambda: Decision(resource=_CHANGE_ID + ids.to_text(ids.new_id())))
+    change_id = commitment.decision.resource or ""
+    if names:
+        changed = call.services.endpoints.update(
+            call.brand.id,
+            endpoint_id,
+            lambda stored: apply(stored, body, names, call.services.settings),
+            change_id=change_id,
+        )
+        if changed is None:
+            raise NotFound("The endpoint was deleted meanwhile.")
+    replay = _switch(call, body, change_id, now) if "disabled" in body.model_fields_set else {}
+    return Reply(_shown(call, endpoint_id, now) | replay, commitment.headers)
 
 
 def delete(call: Call) -> Reply:
     endpoint_id = call.arguments["endpoint_id"]
-    endpoints = call.services.endpoints
-    if not _ENDPOINT_ID.fullmatch(endpoint_id):  # never into a query, which a slow store would log
-        raise NotFound(_NO_ENDPOINT)
     # A repeat finds nothing to delete, and that is what it asked for.
-    if idempotency.earlier(call) is None and endpoints.get(call.brand.id, endpoint_id) is None:
-        raise NotFound(_NO_ENDPOINT)
+    if idempotency.earlier(call) is None:
+        stored_endpoint(call)
     commitment = idempotency.commit(call, lambda: Decision(resource=endpoint_id))
-    endpoints.delete(call.brand.id, endpoint_id)
+    call.services.endpoints.delete(call.brand.id, endpoint_id)
+    health_of(call.services).remove(call.brand.id, endpoint_id)
     return Reply(None, commitment.headers)
 
 
-def deliveries(call: Call) -> Reply:
-    query = call.query_as(DeliveryQuery)
-    records = call.services.deliveries.list_for_brand(
-        call.brand.id,
-        limit=query.limit + 1,
-        before=None if query.cursor is None else _read_cursor(query.cursor),
-        endpoint_id=query.endpoint_id,
-        state=None if query.state is None else DeliveryState(query.state),
-    )
-    shown = records[: query.limit]
-    more = len(records) > len(shown)
-    body = {
-        "deliveries": [_delivery_json(record) for record in shown],
-        "next_cursor": _write_cursor(shown[-1].delivery.id) if more else None,
-    }
-    return Reply(body)
+def send_test(call: Call) -> Reply:
+    """Its own way through everything: stored, planned, signed and sent as any event."""
+    endpoint = find_endpoint(call)
+    if health_of(call.services).of(call.brand.id, endpoint.id).disabled is not None:
+        raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
+    commitment = idempotency.commit(call, lambda: Decision(resource=ids.event_id_text(ids.new_id())))
+    event_id = commitment.decision.resource or ""
+    delivery = test_delivery(endpoint, event_id, commitment.created_at)
+    call.services.deliveries.insert_many([delivery])  # what is there already stays as it is
+    call.services.wake({(call.brand.id, endpoint.id)})
+    return Reply({"delivery_id": delivery.id, "event_id": event_id}, commitment.headers)
 
 
-def _checked_url(call: Call, url: str) -> str:
-    settings = call.services.settings
-    try:
-        return check_endpoint_url(
-            url, allow_http=settings.webhook_allow_http, allow_networks=settings.webhook_allow_networks
-        )
-    except ValueError as error:
-        errors = [{"pointer": "/url", "detail": str(error)}]
-        raise InvalidRequest(
-            "The endpoint's URL cannot be used.", code="invalid_endpoint_url", errors=errors, status=422
-        ) from None  # the cause may quote the URL, which may carry a token
+def _shown(call: Call, endpoint_id: str, now: datetime) -> dict[str, Any]:
+    of_file = file_endpoint(call.brand, endpoint_id)
+    shown = stored_json(stored_endpoint(call), now) if of_file is None else endpoint_json(of_file, now)
+    return shown | state_json(health_of(call.services).of(call.brand.id, endpoint_id))
 
 
-def _endpoint_json(endpoint: Endpoint, source: str) -> dict[str, Any]:
-    return {
-        "id": endpoint.id,
-        "url": endpoint.url,
-        "events": sorted(endpoint.events),
-        "mode": endpoint.mode.value,
-        "source": source,
-    }
+def _check_recover(call: Call, body: EndpointChange) -> None:
+    if not body.recover:
+        return
+    if body.disabled or "disabled" not in body.model_fields_set:
+        raise Conflict("Only enabling an endpoint (`disabled: false`) can recover.", code="not_disabled")
+    if idempotency.earlier(call) is not None:
+        return
+    if health_of(call.services).of(call.brand.id, call.arguments["endpoint_id"]).disabled is None:
+        detail = "The endpoint is not disabled; replay what you want with POST /v1/replays."
+        raise Conflict(detail, code="not_disabled")
 
 
-def _delivery_json(record: DeliveryRecord) -> dict[str, Any]:
-    delivery = record.delivery
-    shown: dict[str, Any] = {
-        "id": delivery.id,
-        "endpoint_id": delivery.endpoint_id,
-        "event_id": delivery.items[0].event_id,
-        "event_type": delivery.event_type,
-        "state": delivery.state.value,
-        "created_at": clock.rfc3339(delivery.created_at),
-        "attempts": delivery.attempts,
-        "log": [
-            {
-                "number": attempt.number,
-                "started_at": clock.rfc3339(attempt.started_at),
-                "seconds": round(attempt.seconds, 3),
-                "outcome": attempt.outcome,
-                **({} if attempt.status is None else {"status": attempt.status}),
-            }
-            for attempt in record.log
-        ],
-    }
-    if record.closed:
-        shown["closed"] = record.closed
-    if delivery.state is DeliveryState.PENDING:
-        shown["next_attempt_at"] = clock.rfc3339(delivery.next_attempt_at)
+def _switch(call: Call, body: EndpointChange, change_id: str, now: datetime) -> dict[str, str]:
+    """The replay is stored before the endpoint is on: a call that dies between the two is made good by its repeat."""
+    endpoint_id, shown = call.arguments["endpoint_id"], {}
+    health = health_of(call.services).of(call.brand.id, endpoint_id)
+    if body.recover:
+        replay_id = _REPLAY_ID + change_id.removeprefix(_CHANGE_ID)
+        since = min((at for at in (health.disabled_at, health.failing_since) if at is not None), default=None)
+        if since is not None and find_replay(call, replay_id) is None:
+            begin_replay(call, replay_id, Selection(since=since, until=now, endpoint_id=endpoint_id), now)
+        shown = {"replay_id": replay_id}
+    switch(call.services, call.brand.id, endpoint_id, disabled=body.disabled, now=now)
     return shown
-
-
-def _write_cursor(delivery_id: str) -> str:
-    return base64.urlsafe_b64encode(delivery_id.encode()).decode("ascii").rstrip("=")
-
-
-def _read_cursor(text: str) -> str:
-    try:
-        found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        found = ""
-    if not _DELIVERY_ID.fullmatch(found) or _write_cursor(found) != text:
-        raise InvalidRequest("The cursor is not one of this list.", code="invalid_cursor")
-    return found
 
 
 OPERATIONS = (
@@ -173,6 +172,29 @@ OPERATIONS = (
         response=EndpointList,
     ),
     Operation(
+        name="getEndpoint",
+        method="GET",
+        path="/endpoints/{endpoint_id}",
+        summary="One webhook endpoint",
+        scope=Scope.ENDPOINTS_READ,
+        handler=show,
+        response=EndpointAnswer,
+    ),
+    Operation(
+        name="changeEndpoint",
+        method="PATCH",
+        path="/endpoints/{endpoint_id}",
+        summary="Change, disable or enable a webhook endpoint",
+        description=(
+            "What is left out stays as it is; the next attempt of what waits already goes by what is new. Endpoints of"
+            " the operator's brands file can only be disabled and enabled."
+        ),
+        scope=Scope.ENDPOINTS_WRITE,
+        handler=change,
+        request=EndpointChange,
+        response=EndpointAnswer,
+    ),
+    Operation(
         name="deleteEndpoint",
         method="DELETE",
         path="/endpoints/{endpoint_id}",
@@ -184,13 +206,14 @@ OPERATIONS = (
         status=HTTPStatus.NO_CONTENT,
     ),
     Operation(
-        name="listDeliveries",
-        method="GET",
-        path="/deliveries",
-        summary="The delivery log, newest event first",
-        scope=Scope.ENDPOINTS_READ,
-        handler=deliveries,
-        query=DeliveryQuery,
-        response=DeliveryPage,
+        name="testEndpoint",
+        method="POST",
+        path="/endpoints/{endpoint_id}/test",
+        summary="Send a test event",
+        description="An event `endpoint.test`, sent as any other, whatever types the endpoint takes.",
+        scope=Scope.ENDPOINTS_WRITE,
+        handler=send_test,
+        response=TestAnswer,
+        status=HTTPStatus.ACCEPTED,
     ),
 )

@@ -1,6 +1,7 @@
 """What the calls take and give. The same classes validate requests and make the OpenAPI document.
 
-What registers messages is in `message_schemas`, what only one call needs stands beside it.
+What registers messages is in `message_schemas`, what is about webhooks in `webhook_schemas`, what only one call needs
+stands beside it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,9 @@ from pydantic import Field
 from app.web.api.fields import (
     Answer,
     ChannelName,
-    EndpointId,
     Moment,
     Reference,
     Schema,
-    Url,
 )
 
 MAX_PAGE = 500
@@ -122,67 +121,6 @@ class MessageAnswer(Answer):
         json_schema_extra={"format": "date-time"},
     )
     events: list[EventAnswer] = Field(description="The timeline, oldest first, at most 1,000 events.")
-
-
-class NewEndpoint(Schema):
-    url: Url = Field(description="https, a public host name, port 443 or 8443.")
-    events: list[EventType] = Field(default_factory=list, max_length=20, description="Empty: all of them.")
-    mode: Literal["thin", "full"] = Field(default="thin", description="`full` adds address and client to the events.")
-
-
-class EndpointAnswer(Answer):
-    id: str
-    url: str
-    events: list[str]
-    mode: Literal["thin", "full"]
-    source: Literal["api", "file"] = Field(
-        description="`file`: from the operator's brands file; cannot be deleted here."
-    )
-
-
-class CreatedEndpoint(EndpointAnswer):
-    secret: str = Field(description="Signs the webhooks (Standard Webhooks). Shown only now.")
-
-
-class EndpointList(Answer):
-    endpoints: list[EndpointAnswer]
-
-
-class DeliveryQuery(Schema):
-    state: Literal["pending", "delivered", "dead"] | None = None
-    endpoint_id: EndpointId | None = None
-    cursor: Annotated[str, Field(max_length=200)] | None = None
-    limit: int = Field(default=100, ge=1, le=MAX_PAGE, strict=False)
-
-
-class AttemptAnswer(Answer):
-    number: int
-    started_at: str = Field(json_schema_extra={"format": "date-time"})
-    seconds: float
-    outcome: str
-    status: int | None = None
-
-
-class DeliveryAnswer(Answer):
-    """One event to one endpoint."""
-
-    id: str
-    endpoint_id: str
-    event_id: str = Field(description="Also the `webhook-id` of every attempt.")
-    event_type: str
-    state: Literal["pending", "delivered", "dead"]
-    created_at: str = Field(json_schema_extra={"format": "date-time"})
-    next_attempt_at: str | None = Field(default=None, json_schema_extra={"format": "date-time"})
-    attempts: int
-    closed: str | None = Field(
-        default=None, description="Why it is dead without a last attempt: `recipient_erased`. Absent otherwise."
-    )
-    log: list[AttemptAnswer] = Field(description="The last attempts, oldest first.")
-
-
-class DeliveryPage(Answer):
-    deliveries: list[DeliveryAnswer]
-    next_cursor: str | None
 
 
 class FieldProblem(Answer):

@@ -9,18 +9,22 @@ import pytest
 from pydantic import ValidationError
 
 from app.lib import clock
-from app.models.delivery import DeliveryState, PayloadMode
+from app.models.delivery import DeliveryState, DisabledReason, PayloadMode, Transport
+from app.models.endpoint_health import ENDPOINT_TEST, OPERATIONAL_TYPES
 from app.models.event import PUBLIC_KINDS, Verdict
+from app.models.replay import REPLAYED_STATES, ReplayState
 from app.web.api.fields import parse_moment
 from app.web.api.message_schemas import NewMessages
-from app.web.api.schemas import (
+from app.web.api.schemas import EventAnswer, EventQuery, EventType, JudgementAnswer
+from app.web.api.webhook_schemas import (
     DeliveryAnswer,
+    DisabledReasonName,
     EndpointAnswer,
-    EventAnswer,
-    EventQuery,
-    EventType,
-    JudgementAnswer,
+    EndpointChange,
     NewEndpoint,
+    OperationalType,
+    ReplayAnswer,
+    ReplayedStateName,
 )
 from app.web.problems import CODES, field_errors
 
@@ -49,6 +53,16 @@ def test_closed_sets_are_those_of_the_models() -> None:
     assert values(DeliveryAnswer.model_fields["state"].annotation) == {state.value for state in DeliveryState}
     assert values(EndpointAnswer.model_fields["mode"].annotation) == {mode.value for mode in PayloadMode}
     assert values(NewEndpoint.model_fields["mode"].annotation) == {mode.value for mode in PayloadMode}
+    assert values(NewEndpoint.model_fields["transport"].annotation) == {transport.value for transport in Transport}
+    assert values(DisabledReasonName) == {reason.value for reason in DisabledReason}
+    assert values(OperationalType) == OPERATIONAL_TYPES - {ENDPOINT_TEST}
+    assert values(ReplayedStateName) == {state.value for state in REPLAYED_STATES}
+    assert values(ReplayAnswer.model_fields["state"].annotation) == {state.value for state in ReplayState} | {"dry_run"}
+
+
+def test_the_description_of_a_change_names_no_defaults_because_what_is_left_out_stays() -> None:
+    described = EndpointChange.model_json_schema()["properties"].values()
+    assert [about for about in described if "default" in about] == []
 
 
 @pytest.mark.parametrize("bad", BAD_CHARACTERS)
