@@ -19,7 +19,10 @@ from local.binaries import MissingProgram, script
 from local.ports import LOOPBACK, free_port
 from local.rabbitmq import USER, RabbitMq, start_rabbitmq
 from local.servers import Server
+from tests.contracts.certificates import self_signed
 
+TLS_HOST = "localhost"
+"""RabbitMQ's certificate is for this name, and lies in its folder as `chain.pem`."""
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 
 
@@ -66,7 +69,7 @@ def message(number: int = 1, **fields: Any) -> QueueMessage:
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
     """The one broker of this run; a test that ends it starts it again."""
     try:
-        broker = _shared("rabbitmq", lambda: start_rabbitmq(tmp_path_factory.mktemp("rabbitmq")))
+        broker = _shared("rabbitmq", lambda: _start_rabbitmq(tmp_path_factory.mktemp("rabbitmq")))
     except MissingProgram as reason:
         pytest.skip(str(reason))
     yield broker
@@ -88,6 +91,10 @@ def _shared(name: str, start: Callable[[], Any]) -> Any:
     if name not in _started:
         _started[name] = start()
     return _started[name]
+
+
+def _start_rabbitmq(folder: Path) -> RabbitMq:
+    return start_rabbitmq(folder, certificate=self_signed(folder, TLS_HOST))
 
 
 def _start_sqs(folder: Path) -> Server:
