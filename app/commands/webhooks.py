@@ -17,11 +17,9 @@ from app.models.delivery import Delivery, DeliveryState, DisabledReason, Endpoin
 from app.models.endpoint_health import Health
 from app.models.replay import RECOVERED_STATES, REPLAYED_STATES, ReplayState, Selection
 from app.services import Services
-from app.storage.endpoint_health import EndpointHealth
 from app.storage.event_deliveries import EventDeliveries
 from app.storage.replays import Replays, new_replay_id
 from app.webhooks import replay as replaying
-from app.webhooks.health import HealthRules
 from app.webhooks.listener import Listening, make_server
 from app.webhooks.probe import test_delivery
 from config.queues import TaskName
@@ -71,7 +69,7 @@ def send_test(brand_id: str, endpoint_id: str | None, seconds: float) -> None:
     It goes the way of every event, so the workers must be running.
     """
     services, now = _services(), clock.now()
-    health = _health(services).of_brand(brand_id)
+    health = services.endpoint_health.of_brand(brand_id)
     targets = _endpoints(services, _brand(services, brand_id), endpoint_id)
     on = [one for one in targets if health.get(one.id, Health()).disabled is None]
     for one in set(targets) - set(on):
@@ -91,7 +89,7 @@ def endpoints(brand_id: str | None) -> None:
     services = _services()
     brands = services.brands.all() if brand_id is None else [_brand(services, brand_id)]
     for brand in brands:
-        health = _health(services).of_brand(brand.id)
+        health = services.endpoint_health.of_brand(brand.id)
         for one in _endpoints(services, brand, None):
             click.echo(
                 f"{brand.id:<20}  {one.id:<30}  {one.transport.value:<15}  {_state(health.get(one.id, Health()))}"
@@ -106,7 +104,7 @@ def disable(brand_id: str, endpoint_id: str) -> None:
     """Send an endpoint nothing any more; what arrives for it is parked."""
     services = _services()
     _endpoints(services, _brand(services, brand_id), endpoint_id)
-    done = _health(services).disable(brand_id, endpoint_id, DisabledReason.OWNER, clock.now())
+    done = services.endpoint_health.disable(brand_id, endpoint_id, DisabledReason.OWNER, clock.now())
     click.echo(f"{endpoint_id} {'is disabled' if done else 'was disabled already'}")
 
 
@@ -119,13 +117,13 @@ def enable(brand_id: str, endpoint_id: str, recover: bool) -> None:
     """Send to a disabled endpoint again."""
     services, now = _services(), clock.now()
     _endpoints(services, _brand(services, brand_id), endpoint_id)
-    before = _health(services).of(brand_id, endpoint_id)
+    before = services.endpoint_health.of(brand_id, endpoint_id)
     if before.disabled is None:
         raise click.ClickException("it is not disabled")
     if recover:
         since = min(at for at in (before.failing_since, before.disabled_at, now) if at is not None)
         _begin(services, brand_id, Selection(since=since, until=now, endpoint_id=endpoint_id))
-    _health(services).enable(brand_id, endpoint_id, now)
+    services.endpoint_health.enable(brand_id, endpoint_id, now)
     click.echo(f"{endpoint_id} is enabled")
 
 
@@ -216,10 +214,6 @@ def _all_arrived(services: Services, sent: list[Delivery], seconds: float) -> bo
 def _services() -> Services:
     found: Services = current_app.extensions["telltale"]
     return found
-
-
-def _health(services: Services) -> EndpointHealth:
-    return EndpointHealth(services.database, HealthRules())
 
 
 def _brand(services: Services, brand_id: str) -> Brand:

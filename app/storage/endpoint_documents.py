@@ -28,7 +28,6 @@ class StoredEndpoint:
     endpoint: Endpoint
     created_at: datetime
     description: str = ""
-    disabled: bool = False
 
 
 def to_document(stored: StoredEndpoint, sealer: Sealer) -> Document:
@@ -68,7 +67,6 @@ def from_document(document: Document, sealer: Sealer) -> StoredEndpoint:
         endpoint=endpoint,
         created_at=document["created_at"],
         description=hidden.get("description", ""),
-        disabled=document["disabled"],
     )
 
 

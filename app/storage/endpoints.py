@@ -52,7 +52,6 @@ class Endpoints:
             Conflict: the brand has 20.
         """
         document = to_document(StoredEndpoint(endpoint, created_at, description), self._sealer)
-        document["disabled"] = False
         with translated():
             for _ in range(MAX_PER_BRAND):
                 rows = self._endpoints.find({"brand_id": endpoint.brand_id}, {"place": 1})
@@ -114,23 +113,15 @@ class Endpoints:
                 return changed
         raise StoreUnavailable("an endpoint that others change all the time")
 
-    def set_disabled(self, brand_id: str, endpoint_id: str, disabled: bool) -> bool:
-        """Switch an endpoint off or on; False when there is none. While it is off, waiting deliveries wait."""
-        query, change = {"_id": endpoint_id, "brand_id": brand_id}, {"$set": {"disabled": disabled}}
-        with translated():
-            return self._endpoints.update_one(query, change).matched_count == 1
-
     def for_brands(self, brand_ids: Iterable[str]) -> dict[str, list[Endpoint]]:
-        """The endpoints that are on, by brand, in one query, for `app.webhooks.routing`.
+        """Endpoints by brand, in one query, for `app.webhooks.routing`; disabled ones too, whose deliveries are parked.
 
         Without URL and secrets: routing needs neither, so nothing is opened, and an endpoint whose seal is broken
         fails at its own delivery and not in everybody's ingest.
         """
         found: dict[str, list[Endpoint]] = {}
         with translated():
-            for document in self._endpoints.find(
-                {"brand_id": {"$in": list(set(brand_ids))}, "disabled": False}, {"sealed": 0}
-            ):
+            for document in self._endpoints.find({"brand_id": {"$in": list(set(brand_ids))}}, {"sealed": 0}):
                 found.setdefault(document["brand_id"], []).append(for_routing(document))
         return found
 

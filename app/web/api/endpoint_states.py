@@ -9,12 +9,6 @@ from app.lib import clock
 from app.models.delivery import DisabledReason
 from app.models.endpoint_health import Health
 from app.services import Services
-from app.storage.endpoint_health import EndpointHealth
-from app.webhooks.health import HealthRules
-
-
-def health_of(services: Services) -> EndpointHealth:
-    return EndpointHealth(services.database, HealthRules())
 
 
 def state_json(health: Health) -> dict[str, Any]:
@@ -38,6 +32,6 @@ def state_json(health: Health) -> dict[str, Any]:
 def switch(services: Services, brand_id: str, endpoint_id: str, *, disabled: bool, now: datetime) -> None:
     """Disable or enable an endpoint for its owner; nothing changes when it is so already."""
     if disabled:
-        health_of(services).disable(brand_id, endpoint_id, DisabledReason.OWNER, now)
+        services.endpoint_health.disable(brand_id, endpoint_id, DisabledReason.OWNER, now)
     else:
-        health_of(services).enable(brand_id, endpoint_id, now)
+        services.endpoint_health.enable(brand_id, endpoint_id, now)

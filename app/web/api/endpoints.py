@@ -25,7 +25,7 @@ from app.web.api.endpoint_settings import (
     stored_endpoint,
     stored_json,
 )
-from app.web.api.endpoint_states import health_of, state_json, switch
+from app.web.api.endpoint_states import state_json, switch
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.replays import begin_replay, find_replay
 from app.web.api.webhook_schemas import (
@@ -61,7 +61,7 @@ def create(call: Call) -> Reply:
 
 
 def index(call: Call) -> Reply:
-    now, health = clock.now(), health_of(call.services).of_brand(call.brand.id)
+    now, health = clock.now(), call.services.endpoint_health.of_brand(call.brand.id)
     known = [endpoint_json(endpoint, now) for endpoint in call.brand.endpoints]
     known += [stored_json(stored, now) for stored in call.services.endpoints.list_for_brand(call.brand.id)]
     return Reply({"endpoints": [one | (state_json(health[one["id"]]) if one["id"] in health else {}) for one in known]})
@@ -100,14 +100,14 @@ def delete(call: Call) -> Reply:
         stored_endpoint(call)
     commitment = idempotency.commit(call, lambda: Decision(resource=endpoint_id))
     call.services.endpoints.delete(call.brand.id, endpoint_id)
-    health_of(call.services).remove(call.brand.id, endpoint_id)
+    call.services.endpoint_health.remove(call.brand.id, endpoint_id)
     return Reply(None, commitment.headers)
 
 
 def send_test(call: Call) -> Reply:
     """Its own way through everything: stored, planned, signed and sent as any event."""
     endpoint = find_endpoint(call)
-    if health_of(call.services).of(call.brand.id, endpoint.id).disabled is not None:
+    if call.services.endpoint_health.of(call.brand.id, endpoint.id).disabled is not None:
         raise Conflict("The endpoint is disabled; enable it first.", code="endpoint_disabled")
     commitment = idempotency.commit(call, lambda: Decision(resource=ids.event_id_text(ids.new_id())))
     event_id = commitment.decision.resource or ""
@@ -120,7 +120,7 @@ def send_test(call: Call) -> Reply:
 def _shown(call: Call, endpoint_id: str, now: datetime) -> dict[str, Any]:
     of_file = file_endpoint(call.brand, endpoint_id)
     shown = stored_json(stored_endpoint(call), now) if of_file is None else endpoint_json(of_file, now)
-    return shown | state_json(health_of(call.services).of(call.brand.id, endpoint_id))
+    return shown | state_json(call.services.endpoint_health.of(call.brand.id, endpoint_id))
 
 
 def _check_recover(call: Call, body: EndpointChange) -> None:
@@ -130,7 +130,7 @@ def _check_recover(call: Call, body: EndpointChange) -> None:
         raise Conflict("Only enabling an endpoint (`disabled: false`) can recover.", code="not_disabled")
     if idempotency.earlier(call) is not None:
         return
-    if health_of(call.services).of(call.brand.id, call.arguments["endpoint_id"]).disabled is None:
+    if call.services.endpoint_health.of(call.brand.id, call.arguments["endpoint_id"]).disabled is None:
         detail = "The endpoint is not disabled; replay what you want with POST /v1/replays."
         raise Conflict(detail, code="not_disabled")
 
@@ -138,7 +138,7 @@ def _check_recover(call: Call, body: EndpointChange) -> None:
 def _switch(call: Call, body: EndpointChange, change_id: str, now: datetime) -> dict[str, str]:
     """The replay is stored before the endpoint is on: a call that dies between the two is made good by its repeat."""
     endpoint_id, shown = call.arguments["endpoint_id"], {}
-    health = health_of(call.services).of(call.brand.id, endpoint_id)
+    health = call.services.endpoint_health.of(call.brand.id, endpoint_id)
     if body.recover:
         replay_id = _REPLAY_ID + change_id.removeprefix(_CHANGE_ID)
         since = min((at for at in (health.disabled_at, health.failing_since) if at is not None), default=None)

@@ -15,7 +15,6 @@ from app.models.delivery import Batching, Delivery, DeliveryState, DisabledReaso
 from app.services import Services, build_services
 from app.storage.endpoint_health import EndpointHealth
 from app.storage.replays import Replays
-from app.webhooks.health import HealthRules
 from config.settings import load_settings
 from tests.integration.api.api_bodies import Call, assert_problem
 from tests.integration.api.conftest import BRANDS
@@ -60,7 +59,7 @@ def services(
 
 @pytest.fixture
 def health(services: Services) -> EndpointHealth:
-    return EndpointHealth(services.database, HealthRules())
+    return services.endpoint_health
 
 
 @pytest.fixture

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from pymongo.database import Database
 
 from app.errors import Conflict
 from app.lib import clock
-from app.models.delivery import Endpoint, PayloadMode
+from app.models.delivery import Batching, Endpoint, PayloadMode, Secret, Transport
+from app.privacy.keyring import Keyring
+from app.storage.endpoint_documents import StoredEndpoint
 from app.storage.endpoints import MAX_PER_BRAND, Endpoints, new_endpoint_id
 
 MakeEndpoint = Callable[..., Endpoint]
@@ -21,15 +27,66 @@ URL = "https://hooks.harbour.example/in?key=MARK"
 def test_what_goes_in_comes_out_and_is_sealed_in_between(
     endpoints: Endpoints, make_endpoint: MakeEndpoint, database: Database[dict[str, Any]]
 ) -> None:
+    now = clock.from_ms(clock.now_ms())
     endpoint = make_endpoint(
-        URL, id=new_endpoint_id(), events=frozenset({"message.opened"}), mode=PayloadMode.FULL, max_in_flight=3
+        URL,
+        id=new_endpoint_id(),
+        secrets=(Secret(b"k" * 24, "sec_2", now), Secret(b"K" * 64, "sec_1", now, now + timedelta(days=1))),
+        events=frozenset({"message.opened"}),
+        mode=PayloadMode.FULL,
+        max_in_flight=3,
+        deadline_seconds=7.5,
+        transport=Transport.HTTP_THEN_QUEUE,
+        queue="amqps://MARK:MARK@mq.harbour.example/?queue=events",
+        batching=Batching(10, 20_000, 1.5),
+        headers=(("x-key", "MARK"), ("x-team", "MARK")),
+        strict=True,
+        rate_per_second=0.5,
+        delays=(1.0, 60.0),
+        fallback_attempts=2,
     )
-    endpoints.insert(endpoint, created_at=clock.now())
+    endpoints.insert(endpoint, created_at=now, description="MARK")
     stored = endpoints.get("harbour", endpoint.id)
-    assert stored is not None
-    assert (stored.endpoint, stored.disabled) == (endpoint, False)
+    assert stored == StoredEndpoint(endpoint, now, "MARK")
     assert "MARK" not in repr(database["endpoints"].find_one({}))
     assert endpoints.get("meadow", endpoint.id) is None
+
+
+def test_an_endpoint_from_before_secrets_had_ids_is_read(
+    endpoints: Endpoints, make_endpoint: MakeEndpoint, keyring: Keyring, database: Database[dict[str, Any]]
+) -> None:
+    endpoint = make_endpoint(URL, id=new_endpoint_id())
+    hidden = {"url": URL, "secrets": [base64.b64encode(one.key).decode() for one in endpoint.secrets]}
+    sealed = keyring.seal("harbour", "endpoint", orjson.dumps(hidden))
+    old = {"_id": endpoint.id, "brand_id": "harbour", "place": 0, "sealed": sealed, "created_at": clock.now()}
+    old |= {"events": [], "mode": "thin", "deadline_seconds": 15.0, "max_in_flight": 8, "disabled": False}
+    database["endpoints"].insert_one(old)
+    (stored,) = endpoints.list_for_brand("harbour")
+    assert stored.endpoint == endpoint
+    changed = endpoints.update("harbour", endpoint.id, lambda it: replace(it, description="new"), change_id="chg_1")
+    assert changed == endpoints.get("harbour", endpoint.id)
+
+
+def test_changes_at_the_same_time_are_all_made_and_each_once(endpoints: Endpoints, make_endpoint: MakeEndpoint) -> None:
+    endpoint = make_endpoint(URL, id=new_endpoint_id())
+    endpoints.insert(endpoint, created_at=clock.now())
+
+    def add(letter: str) -> None:
+        def change(stored: StoredEndpoint) -> StoredEndpoint:
+            return replace(stored, description=stored.description + letter)
+
+        for _ in range(2):  # the second is the repeat of a call whose answer was lost
+            endpoints.update("harbour", endpoint.id, change, change_id=f"chg_{letter}")
+
+    threads = [threading.Thread(target=add, args=(letter,)) for letter in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = endpoints.get("harbour", endpoint.id)
+    assert stored is not None
+    assert sorted(stored.description) == ["a", "b", "c", "d"]
+    assert endpoints.update("meadow", endpoint.id, lambda it: it, change_id="chg_x") is None
 
 
 def test_storing_the_same_id_again_changes_nothing(endpoints: Endpoints, make_endpoint: MakeEndpoint) -> None:
@@ -39,20 +96,19 @@ def test_storing_the_same_id_again_changes_nothing(endpoints: Endpoints, make_en
     assert len(endpoints.list_for_brand("harbour")) == 1
 
 
-def test_routing_gets_enabled_endpoints_of_several_brands_without_their_secrets(
+def test_routing_gets_the_endpoints_of_several_brands_without_what_is_sealed(
     endpoints: Endpoints, make_endpoint: MakeEndpoint
 ) -> None:
-    on, off, other = (make_endpoint(URL, id=new_endpoint_id(), brand_id=b) for b in ("harbour", "harbour", "meadow"))
-    for endpoint in (on, off, other):
+    batching = Batching(10, 20_000, 1.5)
+    mine = make_endpoint(URL, id=new_endpoint_id(), batching=batching, strict=True, queue="amqps://MARK")
+    other = make_endpoint(URL, id=new_endpoint_id(), brand_id="meadow")
+    for endpoint in (mine, other):
         endpoints.insert(endpoint, created_at=clock.now())
-    assert endpoints.set_disabled("harbour", off.id, True)
-    assert not endpoints.set_disabled("meadow", off.id, True)
     found = endpoints.for_brands(["harbour", "meadow", "harbour", "nobody"])
-    assert {brand_id: [e.id for e in items] for brand_id, items in found.items()} == {
-        "harbour": [on.id],
-        "meadow": [other.id],
+    assert found == {
+        "harbour": [replace(mine, url="", secrets=(), queue="")],
+        "meadow": [replace(other, url="", secrets=())],
     }
-    assert (found["harbour"][0].url, found["harbour"][0].secrets) == ("", ())
 
 
 @pytest.mark.slow
