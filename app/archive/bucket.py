@@ -18,9 +18,8 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # as above
     PartialCredentialsError,
 )
 
-from app.archive.dial import BlockedEndpoint, Dialler, Guard
+from app.archive.dial import BlockedEndpoint, Dialler, Guard, OutOfTime
 from app.errors import PermanentError, TransientError
-from app.lib.deadline import Deadline
 from app.models.archive import ArchivePlace
 
 CALL_SECONDS = 30.0
@@ -109,11 +108,13 @@ class Bucket:
     @contextmanager
     def _call(self) -> Iterator[None]:
         """A deadline, and errors without the store's text: it may quote what was asked."""
-        self._dialler.deadline = Deadline(self._seconds)
+        self._dialler.begin(self._seconds)
         try:
             yield
         except BlockedEndpoint:
             raise BucketRefused("blocked_address") from None
+        except OutOfTime:
+            raise BucketUnavailable("bucket: deadline") from None
         except ClientError as error:
             raise _refusal(error) from None
         except (NoCredentialsError, PartialCredentialsError):

@@ -11,6 +11,7 @@ import io
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LookupTimeout
@@ -49,6 +50,10 @@ class BlockedEndpoint(Exception):
     """Every address of the store is one that must not be dialled. Trying again is useless."""
 
 
+class OutOfTime(Exception):
+    """The call's deadline is over. Not among what botocore tries again."""
+
+
 class _Content(io.BytesIO):
     """An answer's body as botocore reads it."""
 
@@ -68,8 +73,13 @@ class Dialler:
         self._guard = guard
         self._max_bytes = max_bytes
         self._tls = ssl.create_default_context()
-        self.deadline = Deadline(0)
-        """For the whole call, all attempts together; set before each."""
+        self._until = 0.0
+        self._deadline = Deadline(0)
+
+    def begin(self, seconds: float) -> None:
+        """A call begins, and has so long for all its attempts together."""
+        self._until = time.monotonic() + seconds
+        self._deadline = Deadline(seconds)
 
     def __call__(self, request: Any, **_: Any) -> AWSResponse:
         url = urlsplit(request.url)
@@ -81,18 +91,18 @@ class Dialler:
                     # What was hung up on looks like the end of an answer that does not say how long it is.
                     raise OSError("deadline")
                 return answer
-        except BlockedEndpoint:
-            raise
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if time.monotonic() >= self._until:
+                raise OutOfTime from None
             raise NotSent(type(error).__name__) from None  # the text could quote the URL
 
     def _connected(
         self, connection: http.client.HTTPConnection, scheme: str, host: str, port: int | None
     ) -> _UntilDeadline:
         plain = self._dial(host, port or (443 if scheme == "https" else 80))
-        watched = _UntilDeadline(plain, self.deadline.left())
+        watched = _UntilDeadline(plain, self._deadline.left())
         try:
-            plain.settimeout(self.deadline.left())
+            plain.settimeout(self._deadline.left())
             if scheme == "https":
                 # The handshake by itself, so that it can be hung up on too.
                 watched.socket = self._tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
@@ -107,7 +117,7 @@ class Dialler:
         """A connection to the first allowed address that answers."""
         lookup = _lookups.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            found = lookup.result(min(DNS_SECONDS, self.deadline.left()))
+            found = lookup.result(min(DNS_SECONDS, self._deadline.left()))
         except LookupTimeout as error:
             raise OSError("name lookup timed out") from error
         allowed = [info for info in found if self._guard.allows(str(info[4][0]))]
@@ -117,7 +127,7 @@ class Dialler:
         for family, kind, protocol, _, address in allowed:
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(min(CONNECT_SECONDS, self.deadline.left()))
+                sock.settimeout(min(CONNECT_SECONDS, self._deadline.left()))
                 sock.connect(address)
             except OSError as error:
                 sock.close()
@@ -135,8 +145,8 @@ class Dialler:
             body=request.body,
             headers=headers | {"Connection": "close"},
         )
-        answer = connection.getresponse()
-        content = answer.read(self._max_bytes + 1)
+        with connection.getresponse() as answer:
+            content = answer.read(self._max_bytes + 1)
         if len(content) > self._max_bytes:
             raise OSError("answer too large")
         length = answer.headers.get("Content-Length", "")

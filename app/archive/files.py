@@ -28,8 +28,10 @@ _READ_BYTES = 64 * 1024
 class FileWriter:
     """One file. zlib's own gzip header has no time and no name, so the same events give the same bytes."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self._number = number
+        self._max_events = max_events
+        self._max_bytes = max_bytes
         self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
         self._parts: list[bytes] = []
         self._size = 0
@@ -39,7 +41,7 @@ class FileWriter:
     @property
     def room(self) -> int:
         """How many more events it takes."""
-        return 0 if self._size >= MAX_BYTES else MAX_EVENTS - self._events
+        return 0 if self._size >= self._max_bytes else self._max_events - self._events
 
     @property
     def empty(self) -> bool:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.archive import manifest as manifests
-from app.archive.files import FileWriter
+from app.archive.files import MAX_EVENTS, FileWriter
 from app.archive.hours import MANIFEST, hour_folder, hour_text
 from app.archive.lines import Codes, write_lines
 from app.archive.ports import Bucket, Events, Show, State
@@ -55,6 +55,7 @@ class HourWriter:
 
     Args:
         show: the public JSON of events; a list as long as the one given.
+        max_events: in a file.
         now_seconds: a monotonic clock.
     """
 
@@ -68,6 +69,7 @@ class HourWriter:
         state: State,
         show: Show,
         codes: Codes,
+        max_events: int = MAX_EVENTS,
         now_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._brand_id = brand_id
@@ -77,6 +79,7 @@ class HourWriter:
         self._state = state
         self._show = show
         self._codes = codes
+        self._max_events = max_events
         self._now_seconds = now_seconds
 
     def write(self, hour: int, *, until: float = float("inf")) -> Outcome:
@@ -99,9 +102,9 @@ class HourWriter:
                 self._state.release(self._brand_id, hour, token)
 
     def _claimed(self, hour: int, token: str, until: float) -> Outcome:
-        kept = self._more_in_bucket(hour)
-        if kept is not None:
-            self._done(kept, token, wrote=False)
+        raw = self._bucket.get(self._key(hour, MANIFEST))
+        if raw is not None and self._has_more(found := manifests.decode(raw, self._brand_id, hour)):
+            self._note(found, raw, token)
             log_event(log, WARNING, "archive_hour_kept", brand_id=self._brand_id, hour=hour_text(hour))
             return Outcome.KEPT
         progress = self._files(hour, token, until)
@@ -111,18 +114,14 @@ class HourWriter:
         if counted != Counter(progress.counts):
             self._save(hour, token, Progress())
             raise HourChanged("counts")
-        self._done(Manifest(self._brand_id, hour, counted, progress.files), token, wrote=True)
+        self._finish(Manifest(self._brand_id, hour, counted, progress.files), token, progress)
         return Outcome.WRITTEN
 
-    def _more_in_bucket(self, hour: int) -> Manifest | None:
-        """The hour's manifest, when it has more of any kind than MongoDB: after the retention of events, and for a
-        database that was lost. What is in the bucket may be all there is."""
-        raw = self._bucket.get(self._key(hour, MANIFEST))
-        if raw is None:
-            return None
-        found = manifests.decode(raw, self._brand_id, hour)
-        counted = self._events.counts(self._brand_id, hour, hour + HOUR_MS)
-        return found if any(number > counted[kind] for kind, number in found.counts.items()) else None
+    def _has_more(self, found: Manifest) -> bool:
+        """Whether the bucket has more of any kind than MongoDB: past the retention of events, or after a database was
+        lost. What is in the bucket may be all there is."""
+        counted = self._events.counts(self._brand_id, found.hour, found.hour + HOUR_MS)
+        return any(number > counted[kind] for kind, number in found.counts.items())
 
     def _files(self, hour: int, token: str, until: float) -> Progress | None:
         """All files of an hour; None when the time is up before."""
@@ -146,7 +145,7 @@ class HourWriter:
 
     def _next_file(self, hour: int, progress: Progress) -> _Built | None:
         """The file behind what is written; None when there are no more events."""
-        writer = FileWriter(len(progress.files))
+        writer = FileWriter(len(progress.files), max_events=self._max_events)
         counts: Counter[EventKind] = Counter()
         after = progress.after or Position(hour - 1, _LAST_ID)
         while room := writer.room:
@@ -167,28 +166,29 @@ class HourWriter:
         for event, line in zip(page, write_lines(page, self._show(page), self._codes), strict=True):
             writer.add(line, event_id_text(event.id))
 
-    def _done(self, manifest: Manifest, token: str, *, wrote: bool) -> None:
+    def _finish(self, manifest: Manifest, token: str, progress: Progress) -> None:
+        # Asked at the last moment before: who comes back after minutes must not replace a later manifest.
+        self._save(manifest.hour, token, progress)
+        content = manifests.encode(manifest)
+        self._bucket.put(self._key(manifest.hour, MANIFEST), content, _JSON)
+        self._note(manifest, content, token)
+        self._tidy(manifest)
+        log_event(
+            log,
+            INFO,
+            "archive_hour_written",
+            brand_id=self._brand_id,
+            hour=hour_text(manifest.hour),
+            events=manifest.events,
+            files=len(manifest.files),
+        )
+
+    def _note(self, manifest: Manifest, content: bytes, token: str) -> None:
         """Raises:
         HourChanged: another run has taken over; it will do this.
         """
-        content = manifests.encode(manifest)
-        if wrote:
-            # Asked at the last moment before: who comes back after minutes must not replace a later manifest.
-            self._save(manifest.hour, token, Progress(manifest.files, manifest.counts))
-            self._bucket.put(self._key(manifest.hour, MANIFEST), content, _JSON)
         if not self._state.done(manifest, hashlib.sha256(content).hexdigest(), token, clock.now()):
             raise HourChanged("claim")
-        if wrote:
-            self._tidy(manifest)
-            log_event(
-                log,
-                INFO,
-                "archive_hour_written",
-                brand_id=self._brand_id,
-                hour=hour_text(manifest.hour),
-                events=manifest.events,
-                files=len(manifest.files),
-            )
 
     def _tidy(self, manifest: Manifest) -> None:
         """Take away the files of earlier runs that saw other bytes."""

@@ -42,9 +42,16 @@ def test_lines_come_back() -> None:
     assert [line + b"\n" for line in read_gzip_lines(written(LINES)[1])] == LINES
 
 
-def test_a_file_is_full_by_events_or_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_BYTES", 100_000)
-    writer = FileWriter(0)
+def test_a_file_is_full_by_events() -> None:
+    writer = FileWriter(0, max_events=2)
+    writer.add(b"1\n", "evt_1")
+    assert writer.room == 1
+    writer.add(b"2\n", "evt_2")
+    assert writer.room == 0
+
+
+def test_a_file_is_full_by_bytes() -> None:
+    writer = FileWriter(0, max_bytes=100_000)
     noise = random.Random(1)
     while writer.room:
         writer.add(noise.randbytes(1000), "evt_1")
