@@ -70,6 +70,11 @@ class EndpointRuns:
         _log_run(endpoint, run)
         return run.more
 
+    async def close(self) -> None:
+        """Let go of all connections; no run is under way any more."""
+        await self._senders.close()
+        await asyncio.to_thread(self._queues.close)
+
     def find(self, brand_id: str, endpoint_id: str) -> tuple[Endpoint, Health] | None:
         """The endpoint as it is now, with the operator's ceiling on its deadline, and how it is; None when nothing can
         be sent to it (what waits for it is parked or closed then)."""
@@ -134,11 +139,13 @@ class EndpointRuns:
         """Tell the brand of one endpoint over its others."""
         app, now = self._services, clock.now()
         others = [one for one in app.endpoints_of({about.brand_id})[about.brand_id] if one.id != about.id]
+        # One event for all of them, so that whoever gets it twice can tell.
+        items = [operational_item(notice.type, about.brand_id, notice.data, now) for notice in notices]
         deliveries = [
-            delivery_of(other, (operational_item(notice.type, about.brand_id, notice.data, now),), now)
-            for notice in notices
+            delivery_of(other, (item,), now)
+            for item in items
             for other in others
-            if not other.events or notice.type in other.events
+            if not other.events or item.event_type in other.events
         ]
         for notice in notices:
             log_event(_log, WARNING, notice.type.replace(".", "_"), brand_id=about.brand_id, endpoint_id=about.id)

@@ -44,7 +44,7 @@ def courier() -> Courier:
     global _courier  # noqa: PLW0603 - one per process is what it is for
     if _courier is None or _courier[0] != os.getpid():
         runs = EndpointRuns(services(), stopping=lambda: made.stopping)
-        made = Courier(runs.run)
+        made = Courier(runs.run, closing=runs.close)
         _courier = (os.getpid(), made)
     return _courier[1]
 

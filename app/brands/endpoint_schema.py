@@ -12,6 +12,7 @@ from app.brands.secrets import check_reference
 from app.brands.strict import Strict
 from app.lib.header_rules import check_headers
 from app.lib.http_url import IpNetwork, check_endpoint_url
+from app.lib.retry_delays import check_delays
 from app.models.delivery import PayloadMode, Transport
 from app.models.endpoint_health import OPERATIONAL_TYPES
 from app.models.event import PUBLIC_KINDS
@@ -19,7 +20,6 @@ from app.models.event import PUBLIC_KINDS
 EVENT_TYPES = frozenset(kind.public_type for kind in PUBLIC_KINDS) | OPERATIONAL_TYPES
 EVENT_QUEUE_ID = "event_queue"
 """The endpoint that a brand's event queue is."""
-MAX_DELAYS, MAX_DELAY_SECONDS, MAX_DELAYS_SECONDS = 20, 86_400.0, 7 * 86_400.0
 _ENDPOINT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -57,19 +57,6 @@ def _endpoint_url(text: str, info: ValidationInfo) -> str:
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:
     return dict(check_headers(headers.items()))
-
-
-def check_delays(delays: tuple[float, ...]) -> tuple[float, ...]:
-    """A schedule of an endpoint's own.
-
-    Raises:
-        ValueError: one sentence.
-    """
-    if len(delays) > MAX_DELAYS or sum(delays) > MAX_DELAYS_SECONDS:
-        raise ValueError(f"must have at most {MAX_DELAYS} entries of together at most 7 days")
-    if any(not 1 <= delay <= MAX_DELAY_SECONDS for delay in delays):
-        raise ValueError("must be seconds from 1 to 86400 each")
-    return delays
 
 
 Reference = Annotated[str, AfterValidator(check_reference)]

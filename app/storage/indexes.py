@@ -15,6 +15,7 @@ from app.storage.brand_keys import BrandKeys
 from app.storage.client import Document, translated
 from app.storage.dead_letters import DeadLetters
 from app.storage.deliveries import Deliveries
+from app.storage.endpoint_health import EndpointHealth
 from app.storage.endpoints import Endpoints
 from app.storage.events import EventStore
 from app.storage.idempotency import Idempotency
@@ -31,6 +32,7 @@ INDEXES: dict[str, Sequence[IndexModel]] = {
     "dead_letters": DeadLetters.INDEXES,
     "deliveries": Deliveries.INDEXES,
     "endpoints": Endpoints.INDEXES,
+    "endpoint_health": EndpointHealth.INDEXES,
     "api_keys": ApiKeys.INDEXES,
     "idempotency": Idempotency.INDEXES,
     "brand_keys": BrandKeys.INDEXES,

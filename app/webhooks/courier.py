@@ -1,14 +1,13 @@
 """Many endpoints at once in one process: a thread with an event loop of its own, in which each endpoint's run is a
 task.
 
-So an endpoint that hangs holds a connection and a place among many, and no worker. What a killed process had begun comes
-back when its leases end.
+So an endpoint that hangs holds a connection and a place among many, and no worker. What a killed process had begun
+comes back when its leases end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -33,11 +32,13 @@ _log = logging.getLogger(__name__)
 class Courier:
     """Args:
     work: called in the courier's own event loop.
+    closing: called there at the end, when no run is under way any more.
     limit: endpoints at once.
     """
 
-    def __init__(self, work: Work, *, limit: int = MOST_ENDPOINTS) -> None:
+    def __init__(self, work: Work, *, closing: Callable[[], Awaitable[None]], limit: int = MOST_ENDPOINTS) -> None:
         self._work = work
+        self._closing = closing
         self._limit = limit
         self._again: dict[Key, bool] = {}
         """The endpoints that are run now, and whether somebody has asked for one of them since."""
@@ -66,10 +67,13 @@ class Courier:
         """Let runs end, for so long; what is then still under way is left to its lease."""
         self.stopping = True
         ended = asyncio.run_coroutine_threadsafe(self._wait_for_all(), self._loop)
-        with contextlib.suppress(NotInTime):
+        try:
             ended.result(seconds)
+        except NotInTime:
+            asyncio.run_coroutine_threadsafe(self._break_off(), self._loop).result(seconds)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(seconds)
+        self._loop.close()
 
     async def _accept(self, key: Key) -> None:
         async with self._free:
@@ -100,3 +104,9 @@ class Courier:
 
     async def _wait_for_all(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._closing()
+
+    async def _break_off(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._wait_for_all()

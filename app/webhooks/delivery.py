@@ -278,7 +278,9 @@ class _EndpointRun:
         if answer.action is Action.SPLIT:
             return  # the endpoint is well, the batch was too much for it
         if answer.counts:
-            tally.failed += 1  # who asks us to slow down is there
+            tally.failed += 1
+        else:
+            tally.slowed += 1
         tally.blocked += outcome == "blocked_address"
         tally.hung = tally.hung + 1 if answer.hung else 0
         self._failures_in_a_row += 1

@@ -68,6 +68,7 @@ class EndpointGate:
         self._health = health
         self._tell = tell
         self._known = known
+        self._probing = False
 
     def leave(self, wanted: int, now: datetime) -> Leave:
         permit = self._breakers.permit(*self._key, now, failing_since=self._known.suspect_since)
@@ -75,6 +76,7 @@ class EndpointGate:
             wait = 1.0 if permit.open_until is None else (permit.open_until - now).total_seconds()
             return Leave(0, max(0.1, wait), open_since=permit.open_since)
         if permit.probe:
+            self._probing = True
             return Leave(1, slow=permit.throttled, open_since=permit.open_since)
         rate = self._endpoint.rate_per_second
         if rate is None:
@@ -84,7 +86,8 @@ class EndpointGate:
 
     def note(self, tally: Tally, now: datetime) -> None:
         notices: list[Notice] = []
-        if tally.succeeded or tally.failed:
+        # A probe is given back also when nothing came of it, or nobody else may try for a minute.
+        if self._probing or tally.succeeded or tally.failed:
             self._breakers.note(*self._key, ok=tally.succeeded, failed=tally.failed, hung=tally.hung, now=now)
         if tally.throttle:
             self._rates.throttle(*self._key, now=now)
@@ -92,12 +95,12 @@ class EndpointGate:
             notices.append(Notice(DELIVERIES_EXHAUSTED, {"endpoint_id": self._endpoint.id, "deliveries": tally.dead}))
         if tally.disabled is not None and self._health.disable(*self._key, tally.disabled, now):
             notices.append(disabled_notice(self._endpoint.id, tally.disabled, now))
-        if tally.succeeded or tally.failed:
+        if tally.succeeded or tally.failed or tally.slowed:
             notices += self._health.note(
                 *self._key,
                 now=now,
                 succeeded=tally.succeeded,
-                failed=tally.failed,
+                failed=tally.failed + tally.slowed,
                 mark=tally.mark,
                 alert=tally.alert,
                 blocked=tally.blocked,

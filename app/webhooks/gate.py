@@ -29,6 +29,8 @@ class Tally:
 
     succeeded: int = 0
     failed: int = 0
+    slowed: int = 0
+    """Answers that asked for a pause: the endpoint is there, and takes nothing."""
     hung: int = 0
     """In a row at the end: requests that used up their deadline."""
     blocked: int = 0

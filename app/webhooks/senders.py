@@ -59,6 +59,11 @@ class Senders:
             if place < too_many or self._now() - used_at > IDLE_SECONDS:
                 await self._close(key)
 
+    async def close(self) -> None:
+        """Close everything; no run is under way any more."""
+        for key in tuple(self._kept):
+            await self._close(key)
+
     async def _close(self, key: tuple[str, str]) -> None:
         kept = self._kept.pop(key)
         await kept.sender.__aexit__(None, None, None)

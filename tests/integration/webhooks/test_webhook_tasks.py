@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import redis
 from pymongo.database import Database
 
+import tasks.webhooks
 from app.lib import clock
-from app.models.delivery import Delivery, DeliveryState, Endpoint
+from app.models.delivery import Delivery, DeliveryState, DisabledReason, Endpoint
+from app.outbound import EndpointRuns
 from app.services import Services, build_services
 from app.storage.endpoints import new_endpoint_id
 from app.storage.indexes import create_indexes
 from config.settings import load_settings
-from tasks.webhooks import _find, deliver_endpoint, wake_due_endpoints
-from tests.integration.webhooks.raw_server import RawServer, answer
+from tasks.webhooks import deliver_endpoint, wake_due_endpoints
+from tests.integration.webhooks.raw_server import RawServer, answer, silence, wait_until
 
 MakeEndpoint = Callable[..., Endpoint]
 MakeDeliveries = Callable[..., list[Delivery]]
@@ -58,8 +62,22 @@ def services(
     found = build_services(load_settings({**environment, "TELLTALE_BRANDS_FILE": str(brands)}), role="worker")
     monkeypatch.setattr("tasks.base.services", lambda: found)
     monkeypatch.setattr("tasks.webhooks.services", lambda: found)
+    monkeypatch.setattr("tasks.webhooks._courier", None)
     yield found
+    if tasks.webhooks._courier is not None:
+        tasks.webhooks._courier[1].stop(10)
     found.close()
+
+
+def run(services: Services, endpoint_id: str = "main") -> bool:
+    async def once() -> bool:
+        runs = EndpointRuns(services)
+        try:
+            return await runs.run(("harbour", endpoint_id))
+        finally:
+            await runs.close()
+
+    return asyncio.run(once())
 
 
 def tick(services: Services) -> None:
@@ -73,8 +91,8 @@ def test_what_is_due_for_an_endpoint_of_the_file_is_delivered(
 ) -> None:
     services.deliveries.insert_many(make_deliveries(3))
     deliver_endpoint("harbour", "main")
+    wait_until(lambda: services.deliveries.counts_by_state()[DeliveryState.DELIVERED] == 3)
     assert len(server.requests) == 3
-    assert services.deliveries.counts_by_state()[DeliveryState.DELIVERED] == 3
     assert services.broker.depths()["webhooks"] == 0
 
 
@@ -84,26 +102,31 @@ def test_an_endpoint_made_through_the_api_is_delivered_to_and_closed_when_delete
     endpoint = make_endpoint(server.url, id=new_endpoint_id())
     services.endpoints.insert(endpoint, created_at=clock.now())
     services.deliveries.insert_many(make_deliveries(1, endpoint_id=endpoint.id))
-    deliver_endpoint("harbour", endpoint.id)
+    run(services, endpoint.id)
     assert len(server.requests) == 1
     services.endpoints.delete("harbour", endpoint.id)
     services.deliveries.insert_many(make_deliveries(2, endpoint_id=endpoint.id))
-    deliver_endpoint("harbour", endpoint.id)
+    run(services, endpoint.id)
     assert services.deliveries.counts_by_state()[DeliveryState.DEAD] == 2
     assert len(server.requests) == 1
 
 
-def test_work_of_an_endpoint_that_is_off_waits(
+def test_work_of_a_disabled_endpoint_is_parked_and_comes_back_with_a_replay(
     services: Services, server: RawServer, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries
 ) -> None:
     endpoint = make_endpoint(server.url, id=new_endpoint_id())
     services.endpoints.insert(endpoint, created_at=clock.now())
-    services.endpoints.set_disabled("harbour", endpoint.id, True)
-    services.deliveries.insert_many(make_deliveries(2, endpoint_id=endpoint.id))
-    deliver_endpoint("harbour", endpoint.id)
-    assert services.deliveries.counts_by_state()[DeliveryState.PENDING] == 2
-    assert services.deliveries.endpoints_due(clock.now(), 10) == [], "it rests before it is looked at again"
+    assert services.endpoint_health.disable("harbour", endpoint.id, DisabledReason.GONE, clock.now())
+    made = make_deliveries(2, endpoint_id=endpoint.id)
+    services.deliveries.insert_many(made)
+    assert not run(services, endpoint.id)
+    assert services.deliveries.counts_by_state()[DeliveryState.PARKED] == 2
     assert server.connections == 0
+    assert services.endpoint_health.enable("harbour", endpoint.id, clock.now())
+    assert services.deliveries.replay("harbour", [one.id for one in made], nonce="r", due_at=clock.now()) == 2
+    services.deliveries.turns.pause("harbour", endpoint.id, until=clock.now())
+    run(services, endpoint.id)
+    assert services.deliveries.counts_by_state()[DeliveryState.DELIVERED] == 2
 
 
 def test_work_of_an_endpoint_missing_in_the_file_waits_three_days(
@@ -111,7 +134,7 @@ def test_work_of_an_endpoint_missing_in_the_file_waits_three_days(
 ) -> None:
     old = replace(make_deliveries(1, endpoint_id="gone")[0], created_at=clock.now() - timedelta(hours=73))
     services.deliveries.insert_many([old, *make_deliveries(1, endpoint_id="gone")])
-    deliver_endpoint("harbour", "gone")
+    run(services, "gone")
     counts = services.deliveries.counts_by_state()
     assert (counts[DeliveryState.DEAD], counts[DeliveryState.PENDING]) == (1, 1)
 
@@ -141,6 +164,37 @@ def test_a_tick_without_a_broker_leaves_everything_due(
 
 
 def test_the_operators_ceiling_holds_over_an_endpoints_deadline(services: Services) -> None:
-    found = _find(services, "harbour", "main")
+    found = EndpointRuns(services).find("harbour", "main")
     assert found is not None
-    assert found.deadline_seconds == min(15.0, services.settings.webhook_deadline_seconds)
+    assert found[0].deadline_seconds == min(15.0, services.settings.webhook_deadline_seconds)
+
+
+def test_an_endpoint_that_hangs_holds_up_no_other(
+    services: Services, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries
+) -> None:
+    with RawServer(silence) as hanging:
+        slow = make_endpoint(hanging.url, id=new_endpoint_id(), deadline_seconds=30.0)
+        services.endpoints.insert(slow, created_at=clock.now())
+        services.deliveries.insert_many(make_deliveries(20, endpoint_id=slow.id) + make_deliveries(20))
+        deliver_endpoint("harbour", slow.id)
+        wait_until(lambda: bool(hanging.requests))
+        deliver_endpoint("harbour", "main")
+        wait_until(lambda: services.deliveries.counts_by_state()[DeliveryState.DELIVERED] == 20)
+
+
+def test_a_brand_hears_of_an_endpoint_that_is_gone_over_its_others(
+    services: Services, server: RawServer, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries
+) -> None:
+    with RawServer(answer("410 Gone")) as gone:
+        endpoint = make_endpoint(gone.url, id=new_endpoint_id())
+        services.endpoints.insert(endpoint, created_at=clock.now())
+        services.deliveries.insert_many(make_deliveries(3, endpoint_id=endpoint.id))
+        for _ in range(3):
+            services.deliveries.turns.pause("harbour", endpoint.id, until=clock.now())
+            run(services, endpoint.id)
+        assert len(gone.requests) <= endpoint.max_in_flight
+    run(services)
+    told = [orjson.loads(request.body) for request in server.requests]
+    assert [(one["type"], one["data"]["endpoint_id"], one["data"]["reason"]) for one in told] == [
+        ("endpoint.disabled", endpoint.id, "gone")
+    ]
