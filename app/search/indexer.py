@@ -58,9 +58,6 @@ class Indexed(NamedTuple):
     """Nothing was left to do when it ended."""
 
 
-NOTHING = Indexed(0, 0, complete=True)
-
-
 class Indexer:
     """Args:
     pause: waits for so many seconds.
@@ -83,20 +80,24 @@ class Indexer:
         self._batch = batch
         self._pause = pause
 
-    def run(self, brand: Brand, *, seconds: float) -> Indexed:
-        """Index what a brand has recorded; ends after `seconds`, or when nothing is left. While another run works for
-        the brand, nothing is done.
+    def run(self, brand: Brand, *, seconds: float) -> Indexed | None:
+        """Index what a brand has recorded; ends after `seconds`, or when nothing is left. None when another run works
+        for the brand just now.
 
         Raises:
             StoreUnavailable: MongoDB or OpenSearch does not answer; what was confirmed is noted.
         """
         state = self._states.claim(brand.id, clock.now(), LEASE_SECONDS)
         if state is None:
-            return NOTHING
+            return None
         try:
             return self._run(brand, state, time.monotonic() + seconds)
         finally:
             self._states.release(brand.id, state.run)
+
+    def count(self, brand_id: str) -> int:
+        """How many events of a brand are in the index."""
+        return self._index.count(brand_id)
 
     def _run(self, brand: Brand, state: SearchState, until: float) -> Indexed:
         if not state.generation or self._index.generation(brand.id) != state.generation:

@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "last_secret": "The endpoint's only secret cannot be revoked; rotate it, with an overlap of 0.",
     "secret_revoked": "The secret that this call made was revoked meanwhile.",
     "too_many_replays": "The brand has as many replays running as it may have.",
+    "search_too_wide": "There is too much to look through; ask for less time, or for a campaign.",
     "too_many_rows": "The figures asked for have more rows than one answer may have; ask for fewer days.",
     "unauthenticated": "The API key is missing, malformed, unknown or revoked.",
     "missing_scope": "The API key does not have the scope this call needs.",

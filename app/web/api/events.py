@@ -48,7 +48,12 @@ def page(call: Call) -> Reply:
 
 
 def write_cursor(event: Event) -> str:
-    raw = event.recorded_ms.to_bytes(6, "big") + event.id
+    return write_place((event.recorded_ms, event.id))
+
+
+def write_place(place: tuple[int, bytes]) -> str:
+    """The cursor of (recorded milliseconds, id)."""
+    raw = place[0].to_bytes(6, "big") + place[1]
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
