@@ -10,6 +10,7 @@ import logging
 import re
 import ssl
 import time
+from collections import deque
 from datetime import datetime
 from functools import lru_cache
 from types import TracebackType
@@ -34,7 +35,6 @@ CONNECT_SECONDS = 5.0
 POOL_SECONDS = 60.0
 _FAILED_LOOKUP_SECONDS = 2.0
 """So that deliveries that wait for the same name do not each wait for it to fail."""
-_CLOSE_SECONDS = 0.25
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TEXT_TYPE = re.compile(r"text/|application/(?:[\w.+-]*\+)?(?:json|xml)\b", re.IGNORECASE)
@@ -111,7 +111,7 @@ class Sender:
         self._tls = tls or default_tls()
         self._slots = asyncio.Semaphore(max_in_flight)
         self._open: set[Connection] = set()
-        self._idle: dict[tuple[str, str, Peer], list[Connection]] = {}
+        self._idle: dict[tuple[str, str, Peer], deque[Connection]] = {}
         self._lookups: dict[Peer, _LookedUp] = {}
         self._looking_up = asyncio.Lock()
 
@@ -124,11 +124,8 @@ class Sender:
         for connection in tuple(self._open):
             connection.close()
         await asyncio.sleep(0)
-        ends_at = time.monotonic() + _CLOSE_SECONDS
-        while self._open and time.monotonic() < ends_at:  # with TLS the other side has its word
-            await asyncio.sleep(0.005)
         for connection in tuple(self._open):
-            connection.abort()
+            connection.abort()  # with TLS our last word is said; the other side's is not waited for
         await asyncio.sleep(0)
 
     async def send(self, endpoint: Endpoint, delivery: Delivery) -> Sent:
@@ -188,14 +185,14 @@ class Sender:
             return reader
         finally:
             if keep:
-                self._idle.setdefault(key, []).append(connection)
+                self._idle.setdefault(key, deque()).append(connection)
             else:
                 connection.abort()
 
     def _take_idle(self, key: tuple[str, str, Peer]) -> Connection | None:
         idle = self._idle.get(key)
         while idle:
-            connection = idle.pop()
+            connection = idle.popleft()  # the longest unused, so that none grows old unseen
             if connection.usable and connection.made_at + self._pool_seconds > asyncio.get_running_loop().time():
                 return connection
             connection.close()

@@ -150,7 +150,7 @@ def test_a_server_that_resets_everything_but_first_requests_gets_each_twice_at_m
 def test_a_connection_closed_after_its_answer_is_not_used_again() -> None:
     with RawServer(raw(HEAD + b"Content-Length: 2\r\n\r\nok")) as server:
         assert [sent.attempt.outcome for sent in post(server.url, times=3)] == ["delivered"] * 3
-        assert (server.connections, len(server.requests)) == (3, 3)
+        assert server.connections == 3
 
 
 def test_a_half_answer_on_a_used_connection_is_a_reset_and_not_sent_again() -> None:
@@ -204,7 +204,7 @@ def test_a_server_that_never_speaks_tls_is_a_connect_failure() -> None:
     with RawServer(silence) as server:
         attempt = post(server.url.replace("http:", "https:"), connect_seconds=0.3)[0].attempt
         assert attempt.outcome == "connect"
-        assert not server.requests
+        assert not any(request.line.startswith("POST") for request in server.requests)
 
 
 def test_an_address_that_swallows_packets_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
