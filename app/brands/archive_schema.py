@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from app.brands.secrets import check_reference
+from app.brands.endpoint_schema import EndpointRules, Reference
 from app.brands.strict import Strict
 from app.lib.http_url import check_endpoint_url
 from app.models.archive import ArchivePlace
@@ -38,8 +38,6 @@ def _prefix(text: str) -> str:
 
 
 def _endpoint_url(text: str, info: ValidationInfo) -> str:
-    from app.brands.schema import EndpointRules  # it imports this module
-
     rules = info.context if isinstance(info.context, EndpointRules) else EndpointRules()
     url = check_endpoint_url(
         text, allow_http=rules.allow_http, extra_ports=rules.extra_ports, allow_networks=rules.allow_networks
@@ -47,9 +45,6 @@ def _endpoint_url(text: str, info: ValidationInfo) -> str:
     if not url.endswith("/") or url.count("/") != 3:
         raise ValueError("must have no path and no query: the bucket is named by itself")
     return url
-
-
-Reference = Annotated[str, AfterValidator(check_reference)]
 
 
 class ArchiveSchema(Strict):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.brands.archive_schema import ArchiveSchema, archive_place
-from app.brands.schema import EndpointRules
+from app.brands.endpoint_schema import EndpointRules
 
 KEYS = {"access_key_id": "env:ALDER_KEY_ID", "secret_access_key": "file:alder-key"}
 STORE = {"endpoint_url": "https://Objects.Alder.example", **KEYS}
