@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import redis
 from pymongo.database import Database
 
 from app.errors import StoreUnavailable
 from app.lib import clock
+from app.storage.client import connect_redis
+from app.storage.server_clocks import server_clocks
 from app.webhooks.skew import ASK_EVERY_SECONDS, MAX_SKEW_SECONDS, ClockSkew
 
 Clocks = dict[str, Callable[[], datetime]]
@@ -21,13 +22,7 @@ Clocks = dict[str, Callable[[], datetime]]
 
 @pytest.fixture
 def clocks(database: Database[dict[str, Any]], redis_url: str) -> Clocks:
-    client = redis.Redis.from_url(redis_url)
-
-    def of_redis() -> datetime:
-        seconds, microseconds = client.time()
-        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
-
-    return {"mongodb": lambda: database.command("hello")["localTime"], "redis": of_redis}
+    return server_clocks(database, connect_redis(redis_url))
 
 
 def shifted(seconds: float) -> Callable[[], datetime]:
@@ -70,6 +65,13 @@ def test_one_servers_wrong_clock_is_its_own_fault(clocks: Clocks, caplog: pytest
 def test_servers_that_do_not_answer_keep_nothing_back(clocks: Clocks) -> None:
     assert not ClockSkew({"mongodb": unavailable, "redis": unavailable}).too_large
     assert ClockSkew({**clocks, "mongodb": unavailable}, now=shifted(600)).too_large
+
+
+def test_a_server_that_is_gone_has_no_time(database: Database[dict[str, Any]]) -> None:
+    gone = server_clocks(database, connect_redis("redis://127.0.0.1:1"))
+    with pytest.raises(StoreUnavailable):
+        gone["redis"]()
+    assert not ClockSkew(gone).too_large
 
 
 def test_a_slow_answer_is_no_wrong_clock() -> None:
