@@ -22,6 +22,7 @@ from app.storage.idempotency import Idempotency
 from app.storage.link_clicks import INDEXES as LINK_CLICK_INDEXES
 from app.storage.messages import Messages
 from app.storage.recipient_keys import RecipientKeys
+from app.storage.replays import Replays
 
 INDEXES: dict[str, Sequence[IndexModel]] = {
     "blocks": Blocks.INDEXES,
@@ -32,6 +33,7 @@ INDEXES: dict[str, Sequence[IndexModel]] = {
     "dead_letters": DeadLetters.INDEXES,
     "deliveries": Deliveries.INDEXES,
     "endpoints": Endpoints.INDEXES,
+    "replays": Replays.INDEXES,
     "endpoint_health": EndpointHealth.INDEXES,
     "api_keys": ApiKeys.INDEXES,
     "idempotency": Idempotency.INDEXES,
