@@ -65,7 +65,7 @@ class SqsLink:
 
     def publish(self, messages: Sequence[QueueMessage], until: float) -> Published:
         """Send all of them; a batch that fails as a whole is the last, a message that fails alone stops nothing."""
-        outcome = _Outcome()
+        outcome = _Outcome({message.id for message in messages})
         entries = [outcome.or_refused(message.id, entry(message, fifo=self._fifo)) for message in messages]
         self._until = until
         try:
@@ -115,7 +115,8 @@ class _Lent:
 
 
 class _Outcome:
-    def __init__(self) -> None:
+    def __init__(self, sent: set[str]) -> None:
+        self._sent = sent
         self._confirmed: set[str] = set()
         self._refused: set[str] = set()
         self._failure: QueueFailure | None = None
@@ -139,6 +140,8 @@ class _Outcome:
             self._failure, self._detail = failure, detail
 
     def published(self) -> Published:
+        if self._confirmed | self._refused != self._sent:
+            self.failed(QueueFailure.UNAVAILABLE, "unanswered")
         return Published(frozenset(self._confirmed), self._failure, frozenset(self._refused), self._detail)
 
 
