@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,19 +44,19 @@ class AddressGuard:
     Args:
         allow_networks: what the operator opens although the table denies it (tests, an internal receiver).
         deny_networks: what is denied besides the table: our own public addresses. Wins over `allow_networks`.
-        deny_hosts: names that are never dialled, wherever they lead: our own tracking hosts, where a webhook would
-            make events of itself. Normalised names (`app.lib.http_url.normalise_domain`).
+        is_ours: whether a host name is one of our own tracking hosts. None of them is ever dialled, wherever it leads:
+            a webhook sent there would make events of itself.
     """
 
     def __init__(
         self,
         allow_networks: Iterable[IpNetwork] = (),
         deny_networks: Iterable[IpNetwork] = (),
-        deny_hosts: Container[str] = (),
+        is_ours: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._allow = tuple(allow_networks)
         self._deny = tuple(deny_networks)
-        self._deny_hosts = deny_hosts
+        self._is_ours = is_ours
 
     def allows(self, text: str) -> bool:
         """Whether an address in text form may be dialled; False for everything that is not an address."""
@@ -90,7 +90,7 @@ class AddressGuard:
             BlockedAddress: the name resolves, and no address of it may be dialled; or the name is denied.
             OSError: the name does not resolve, or not in time.
         """
-        if host.lower().removesuffix(".") in self._deny_hosts:
+        if self._is_ours(host.lower().removesuffix(".")):
             raise BlockedAddress("blocked name")
         if (literal := _literal(host, port)) is not None:
             return [self._checked(literal)]

@@ -89,7 +89,7 @@ def test_of_mixed_answers_the_inside_ones_are_never_dialled(monkeypatch: pytest.
 
 def test_our_own_tracking_host_is_no_endpoint_wherever_it_leads(monkeypatch: pytest.MonkeyPatch) -> None:
     name_leads_to(monkeypatch, "127.0.0.1")
-    guard = AddressGuard([ip_network("127.0.0.0/8")], deny_hosts={"t.harbour.example"})
+    guard = AddressGuard([ip_network("127.0.0.0/8")], is_ours="t.harbour.example".__eq__)
     with RawServer(answer()) as server:
         assert post(f"http://t.harbour.example:{server.port}/u/x", guard=guard)[0].attempt.outcome == "blocked_address"
         assert post(f"http://hooks.harbour.example:{server.port}/", guard=guard)[0].attempt.outcome == "delivered"

@@ -178,7 +178,7 @@ def test_an_address_in_text_form_is_checked_without_a_lookup(monkeypatch: pytest
 @pytest.mark.parametrize("host", ["t.harbour.example", "T.Harbour.EXAMPLE", "t.harbour.example."])
 def test_our_own_hosts_are_never_dialled_wherever_they_lead(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address_guard, "_look_up", lambda *_: pytest.fail("nothing to look up"))
-    guard = AddressGuard(deny_hosts={"t.harbour.example"})
+    guard = AddressGuard(is_ours="t.harbour.example".__eq__)
     with pytest.raises(BlockedAddress):
         asyncio.run(guard.resolve(host, 443))
 
