@@ -74,18 +74,23 @@ class WebhookWorld:
 
 @contextmanager
 def webhook_world(
-    environment: Mapping[str, str], folder: Path, endpoints: Sequence[Mapping[str, Any]], **settings: str
+    environment: Mapping[str, str],
+    folder: Path,
+    endpoints: Sequence[Mapping[str, Any]],
+    files: Mapping[str, str] | None = None,
+    **settings: str,
 ) -> Iterator[WebhookWorld]:
     """A deployment with one brand for each endpoint.
 
     Args:
         environment: that of tests/conftest.py.
+        files: further secrets, such as URLs of queues, by the name of their file.
         settings: `TELLTALE_…` on top of it.
     """
     secrets_dir = Path(environment["TELLTALE_STATE_DIR"]) / "secrets"
     secrets_dir.mkdir(parents=True)
     secrets = {str(one["id"]): new_webhook_secret() for one in endpoints}
-    for name, secret in secrets.items():
+    for name, secret in {**secrets, **(files or {})}.items():
         (secrets_dir / name).write_text(secret, encoding="ascii")
     file = folder / "brands.yaml"
     file.write_text(json.dumps({"version": 1, "brands": [_brand(one) for one in endpoints]}), encoding="utf-8")
@@ -112,12 +117,10 @@ def programs(world: WebhookWorld, folder: Path, *names: str) -> Iterator[dict[st
                     start_new_session=True,
                 )
             stack.callback(_stop, started[name])
-        for name in names:
-            if name.startswith("worker-"):
-                eventually(lambda log=folder / f"{name}.log": b" ready" in log.read_bytes(), f"{name} is ready")
-        yield started
         for name, process in started.items():
-            assert process.poll() is None, f"{name} ended:\n{log_end(folder / f'{name}.log')}"
+            if name.startswith("worker-"):
+                eventually(lambda: _is_ready(process, folder / f"{name}.log"), f"{name} is ready")  # noqa: B023 - now
+        yield started
 
 
 def opened(block: Block, event_id: bytes, recipient: int) -> Event:
@@ -182,6 +185,11 @@ def _supervised_command(program: str) -> list[str]:
     file.read(REPOSITORY / "config" / "supervisord.conf", encoding="utf-8")
     command = file[f"program:{program}"]["command"].replace("%(ENV_TELLTALE_BIN)s", str(Path(sys.executable).parent))
     return shlex.split(command.replace("%%", "%"))
+
+
+def _is_ready(process: subprocess.Popen[bytes], log: Path) -> bool:
+    assert process.poll() is None, f"it ended:\n{log_end(log)}"
+    return b" ready" in log.read_bytes()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
