@@ -20,6 +20,8 @@ class Relay:
         self.connections = 0
         self.muted = False
         """Whether what the broker says from now on is dropped."""
+        self.ended = threading.Event()
+        """Set when a client has closed its connection."""
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -59,6 +61,8 @@ class Relay:
             while data := source.recv(65_536):
                 if not (from_broker and self.muted):
                     target.sendall(data)
+            if not from_broker:
+                self.ended.set()
             target.shutdown(socket.SHUT_WR)
 
     def _start(self, target: object, *arguments: object) -> None:
