@@ -10,13 +10,16 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from app.lib.special_networks import GIVEN_OUT_V6, NOT_PUBLIC_V4, NOT_PUBLIC_V6
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+AddressInfo = tuple[Any, ...]
+"""One answer of `socket.getaddrinfo`: family, kind, protocol, canonical name, address."""
 
 DNS_SECONDS = 3.0
 
@@ -27,11 +30,11 @@ _DENIED_V6 = tuple(map(ipaddress.IPv6Network, NOT_PUBLIC_V6))
 
 # getaddrinfo cannot be cancelled. Threads of our own, never joined by an event loop, keep a name server that does not
 # answer from holding a delivery run past its deadline.
-_lookups = ThreadPoolExecutor(max_workers=16, thread_name_prefix="webhook-dns")
-
-
-AddressInfo = tuple[Any, ...]
-"""One answer of `socket.getaddrinfo`: family, kind, protocol, canonical name, address."""
+_LOOKUP_THREADS = 32
+_MOST_LOOKUPS = 512
+_lookups = ThreadPoolExecutor(max_workers=_LOOKUP_THREADS, thread_name_prefix="webhook-dns")
+_under_way: dict[str, Future[list[AddressInfo]]] = {}
+"""By name: one whose server does not answer holds one thread, however often it is asked for."""
 
 
 class BlockedAddress(OSError):
@@ -96,12 +99,12 @@ class AddressGuard:
             return [self._checked(literal)]
         try:
             async with asyncio.timeout(timeout_seconds):
-                found = await asyncio.get_running_loop().run_in_executor(_lookups, _look_up, host, port)
+                found = await asyncio.shield(asyncio.wrap_future(_lookup(host)))
         except TimeoutError as error:
             raise OSError("name lookup timed out") from error
         except UnicodeError as error:  # the idna codec, on labels that are too long
             raise OSError("not a host name") from error
-        allowed = [info for info in found if self.allows(str(info[4][0]))]
+        allowed = [_with_port(info, port) for info in found if self.allows(str(info[4][0]))]
         if not allowed:
             raise BlockedAddress("blocked address")
         return allowed
@@ -123,5 +126,21 @@ def _literal(host: str, port: int) -> AddressInfo | None:
     return (socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port, 0, 0))
 
 
-def _look_up(host: str, port: int) -> list[AddressInfo]:
-    return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))
+def _with_port(info: AddressInfo, port: int) -> AddressInfo:
+    family, kind, protocol, name, (address, _, *rest) = info
+    return (family, kind, protocol, name, (address, port, *rest))
+
+
+def _lookup(host: str) -> Future[list[AddressInfo]]:
+    """The look-up of a name that is under way, or a new one."""
+    future = _under_way.get(host)
+    if future is None:
+        if len(_under_way) >= _MOST_LOOKUPS:
+            raise OSError("too many name lookups")
+        future = _under_way[host] = _lookups.submit(_look_up, host)
+        future.add_done_callback(lambda _: _under_way.pop(host, None))
+    return future
+
+
+def _look_up(host: str) -> list[AddressInfo]:
+    return list(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG))

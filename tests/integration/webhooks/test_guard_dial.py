@@ -22,8 +22,8 @@ GUARD = AddressGuard([ip_network("127.0.0.0/8")], [ip_network(f"{INSIDE}/32")])
 def name_leads_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """What a name server says, which no test can order from a real one."""
 
-    def look_up(host: str, port: int) -> list[address_guard.AddressInfo]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+    def look_up(host: str) -> list[address_guard.AddressInfo]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
 
     monkeypatch.setattr(address_guard, "_look_up", look_up)
 

@@ -25,8 +25,8 @@ def authority() -> Authority:
 def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every name leads to this machine: what a name server says no test can order from a real one."""
 
-    def look_up(host: str, port: int) -> list[address_guard.AddressInfo]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    def look_up(host: str) -> list[address_guard.AddressInfo]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
     monkeypatch.setattr(address_guard, "_look_up", look_up)
 

@@ -187,3 +187,29 @@ def test_a_service_name_inside_is_blocked_by_where_it_leads(monkeypatch: pytest.
     for inside in ("10.1.2.3", "172.18.0.5", "192.168.0.9"):  # as a CNAME to `redis` or `mongo` ends
         with pytest.raises(BlockedAddress):
             _resolve(monkeypatch, inside)
+
+
+def test_a_name_whose_server_does_not_answer_holds_one_lookup_and_no_other_name_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release, asked = threading.Event(), []
+
+    def look_up(host: str) -> list[address_guard.AddressInfo]:
+        asked.append(host)
+        if host == "dead.example":
+            release.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", 0))]
+
+    async def resolve() -> None:
+        guard = AddressGuard()
+        dead = [guard.resolve("dead.example", port, timeout_seconds=0.1) for port in range(100)]
+        results = await asyncio.gather(*dead, return_exceptions=True)
+        assert {str(result) for result in results} == {"name lookup timed out"}
+        assert (await guard.resolve("hooks.harbour.example", 8443))[0][4] == ("1.1.1.1", 8443)
+
+    monkeypatch.setattr(address_guard, "_look_up", look_up)
+    try:
+        asyncio.run(resolve())
+        assert asked == ["dead.example", "hooks.harbour.example"]
+    finally:
+        release.set()
