@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.lib.http_url import check_endpoint_url
 from app.webhooks import address_guard
 from app.webhooks.address_guard import AddressGuard, BlockedAddress
 
@@ -124,6 +125,24 @@ def test_nothing_allowed_is_private_by_pythons_own_table(address: Any) -> None:
         assert not mapped.is_loopback
         assert not mapped.is_link_local
         assert not mapped.is_multicast
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://user:pw@hooks.shop.example/",
+            "https://hooks.shop.example\\@127.0.0.1/",
+            "https://hooks.shop\t.example/",
+        ),
+        *("https://hooks.shop.example/#part", "https://hooks.shop.example:22/", "https://hooks.shop.example:25/"),
+        *("https://hooks.shop.example:6379/", "https://hooks.shop.example:0/", "https://redis/", "https://mongo:443/"),
+    ],
+)
+def test_what_can_only_be_a_mistake_or_an_attack_is_refused_when_it_is_saved(url: str) -> None:
+    with pytest.raises(ValueError) as refusal:
+        check_endpoint_url(url)
+    assert "hooks.shop" not in str(refusal.value)
 
 
 def _resolve(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
