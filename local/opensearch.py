@@ -92,7 +92,7 @@ def _copy_jars(maven: str, work: Path) -> None:
         raise NoOpenSearch(f"Maven did not fetch OpenSearch within {_FETCH_SECONDS:.0f} seconds") from error
 
 
-def start_opensearch(folder: Path, timeout_seconds: float = 60.0) -> Server:
+def start_opensearch(folder: Path, timeout_seconds: float = 90.0) -> Server:
     """Start one node on the loopback address, with data and log in `folder`, and wait until it answers.
 
     Raises:

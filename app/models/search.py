@@ -20,6 +20,8 @@ SearchPlace = tuple[int, bytes]
 
 SETTLE_MS = 20_000
 """How long after its stamp an event is surely stored: an insert has 7 seconds, a correction's transaction 15."""
+MOST_EXPIRED = 20_000
+"""Events that are taken out of the index in one request."""
 LONGEST_WORD = 64
 """Characters of a word that is looked for."""
 LONGEST_KEPT = 256
@@ -36,6 +38,14 @@ class Word(NamedTuple):
     """Folded."""
     beginning: bool = False
     """Also every word that begins so."""
+
+
+class LinkPlaces(NamedTuple):
+    """Links as events know them."""
+
+    slot: int
+    blocks: tuple[int, ...]
+    """Their starts."""
 
 
 class Facet(StrEnum):
@@ -72,6 +82,9 @@ class SearchQuery:
     list_id: str | None = None
     """Of the block, as `job_source`: what a message itself says of them goes when its person is erased."""
     job_source: str | None = None
+    links: tuple[LinkPlaces, ...] | None = None
+    """Of one of these; none of them, and nothing is found. Resolved before the question: what links lead to is sealed
+    at rest, and in no index."""
     messages: tuple[int, ...] = ()
     """Of each of these: of two messages there is no event."""
 
@@ -81,8 +94,8 @@ class SearchQuery:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing can be found: every kind's time is past."""
-        return self.first_ms >= self.until_ms
+        """Nothing can be found: every kind's time is past, or there is no such link."""
+        return self.first_ms >= self.until_ms or self.links == ()
 
 
 class References(NamedTuple):

@@ -10,15 +10,12 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from app.errors import StoreUnavailable
+from app.search.busy import SearchBusy
 
 TOO_MANY_REQUESTS = 429
 
 # It logs every failure with the address it asked; what matters of one is logged where it is handled.
 logging.getLogger("opensearch").setLevel(logging.CRITICAL)
-
-
-class SearchBusy(StoreUnavailable):
-    """OpenSearch asks for fewer requests: it is up, and behind."""
 
 
 def connect(url: str, *, timeout_seconds: float = 10.0, pool_size: int = 4) -> OpenSearch:

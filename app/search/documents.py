@@ -30,6 +30,8 @@ MAPPINGS: Mapping[str, Any] = {
         "list": {"type": "keyword", "doc_values": False},
         "job_source": {"type": "keyword", "doc_values": False},
         "message": {"type": "long", "doc_values": False},
+        "block": {"type": "long", "doc_values": False},
+        "slot": {"type": "integer", "doc_values": False},
         "recorded": _NUMBER,
         # The order of search; `_id` itself cannot be sorted by without loading all of them.
         "id": _EXACT,
@@ -53,6 +55,8 @@ def to_document(event: Event, references: References = NO_REFERENCES) -> dict[st
         "counted": judgement.counted,
         "reason": judgement.reasons,
         "message": event.message,
+        "block": event.block,
+        "slot": event.slot,
         "recorded": event.recorded_ms,
         "id": ids.to_text(event.id),
         "word": sorted(words_of(*(text for text in texts if text))),

@@ -12,8 +12,9 @@ from opensearchpy.exceptions import NotFoundError
 from app.errors import StoreUnavailable
 from app.lib import ids
 from app.models.event import Event, EventKind
-from app.models.search import NO_REFERENCES, References
-from app.search.client import TOO_MANY_REQUESTS, SearchBusy, translated
+from app.models.search import MOST_EXPIRED, NO_REFERENCES, References
+from app.search.busy import SearchBusy
+from app.search.client import TOO_MANY_REQUESTS, translated
 from app.search.documents import MAPPINGS, to_document
 from app.search.names import Names
 
@@ -120,7 +121,7 @@ class EventIndex:
             raise StoreUnavailable("refresh")
 
     def expire(self, brand_id: str, before_ms: Mapping[EventKind, int]) -> int:
-        """Delete what was recorded before the moment of its kind: whole months first, then events by their kind.
+        """Delete what was recorded before the moment of its kind: whole months, then at most `MOST_EXPIRED` events.
 
         Returns:
             how many events were deleted one by one.
@@ -135,6 +136,7 @@ class EventIndex:
         params = {
             "request_timeout": _DELETE_SECONDS,
             "conflicts": "proceed",
+            "max_docs": MOST_EXPIRED,
             "ignore_unavailable": "true",
             "allow_no_indices": "true",
         }

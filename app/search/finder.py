@@ -93,6 +93,8 @@ def _conditions(query: SearchQuery) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"term": {name: value}} for name, value in plain.items() if value is not None]
     found += [{"term": {"message": number}} for number in query.messages]
     found += [_has(word) for word in query.words]
+    if query.links is not None:
+        found.append({"bool": {"should": [_of_link(*places) for places in query.links], "minimum_should_match": 1}})
     kinds = [_recorded(kind, since, query.until_ms) for kind, since in query.since_ms.items()]
     return [*found, {"bool": {"should": kinds, "minimum_should_match": 1}}]
 
@@ -100,6 +102,10 @@ def _conditions(query: SearchQuery) -> list[dict[str, Any]]:
 def _recorded(kind: EventKind, since_ms: int, until_ms: int) -> dict[str, Any]:
     times = {"range": {"recorded": {"gte": since_ms, "lt": until_ms}}}
     return {"bool": {"filter": [{"term": {"kind": kind.value}}, times]}}
+
+
+def _of_link(slot: int, blocks: tuple[int, ...]) -> dict[str, Any]:
+    return {"bool": {"filter": [{"term": {"slot": slot}}, {"terms": {"block": list(blocks)}}]}}
 
 
 def _has(word: Word) -> dict[str, Any]:

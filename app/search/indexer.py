@@ -10,15 +10,18 @@ import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.brands.brand import Brand
 from app.lib import clock, ids
 from app.lib.log import ERROR, log_event
 from app.models.event import PUBLIC_KINDS, Event, EventKind
-from app.models.search import SETTLE_MS, References, SearchPlace, SearchState
-from app.search.client import SearchBusy
-from app.search.event_index import EventIndex
+from app.models.search import MOST_EXPIRED, SETTLE_MS, References, SearchPlace, SearchState
+from app.search.busy import SearchBusy
+from app.search.kept import kept_since
+
+if TYPE_CHECKING:  # loads the client of OpenSearch: not for those who only ask whether there is an index
+    from app.search.event_index import EventIndex
 
 _log = logging.getLogger(__name__)
 
@@ -102,8 +105,6 @@ class Indexer:
     def _run(self, brand: Brand, state: SearchState, until: float) -> Indexed:
         if not state.generation or self._index.generation(brand.id) != state.generation:
             state = self._begin(brand, state)
-        if state.expired_at is None or clock.now() - state.expired_at >= _EXPIRE_EVERY:
-            self._expire(brand, state)
         after, number, complete = state.after, 0, False
         before_ms = clock.now_ms() - SETTLE_MS
         while not complete and time.monotonic() < until:
@@ -118,7 +119,11 @@ class Indexer:
             number += len(events)
             if not self._states.advance(brand.id, state.run, after, state.until_ms):
                 return Indexed(number, state.until_ms, complete=False)
-        return self._shown(brand.id, state, after, number, before_ms if complete else None)
+        done = self._shown(brand.id, state, after, number, before_ms if complete else None)
+        # Last, because it may take long, and what it fails to delete nobody finds: searches know the retention too.
+        if state.expired_at is None or clock.now() - state.expired_at >= _EXPIRE_EVERY:
+            self._expire(brand, state)
+        return done
 
     def _shown(
         self, brand_id: str, state: SearchState, after: SearchPlace | None, number: int, before_ms: int | None
@@ -139,8 +144,8 @@ class Indexer:
 
     def _expire(self, brand: Brand, state: SearchState) -> None:
         now = clock.now()
-        self._index.expire(brand.id, kept_since(brand, now))
-        self._states.expired(brand.id, state.run, now)
+        if self._index.expire(brand.id, kept_since(brand, now)) < MOST_EXPIRED:
+            self._states.expired(brand.id, state.run, now)
 
     def _with_corrected(self, brand_id: str, events: Sequence[Event]) -> list[Event]:
         """Events, and those that corrections among them are about, as they are now."""
@@ -174,12 +179,3 @@ class Indexer:
                 )
             at += size
         return True
-
-
-def kept_since(brand: Brand, now: datetime) -> dict[EventKind, int]:
-    """From when on a brand's events are kept, by kind, in milliseconds of recording."""
-    return {
-        kind: int((now - timedelta(days=days)).timestamp() * 1000)
-        for kind, days in brand.retention.events
-        if kind in PUBLIC_KINDS
-    }

@@ -38,6 +38,7 @@ class Stored(Finder, Protocol):
     """The events themselves."""
 
     def by_ids(self, brand_id: str, event_ids: Sequence[bytes]) -> dict[bytes, Event]: ...
+    def clicked_blocks(self, brand_id: str, campaign_id: str, *, most: int, seconds: float) -> list[int]: ...
 
 
 class States(Protocol):
@@ -88,6 +89,10 @@ class Search:
         query = replace(query, until_ms=min(query.until_ms, settled_ms))
         found = self._in_index(query, wanted, settled_ms)
         return found or self._ask(self._stored, query, wanted, MONGO_SECONDS)
+
+    def clicked_blocks(self, brand_id: str, campaign_id: str, *, most: int, seconds: float) -> list[int]:
+        """As `app.storage.event_search` says."""
+        return self._stored.clicked_blocks(brand_id, campaign_id, most=most, seconds=seconds)
 
     def _in_index(self, query: SearchQuery, wanted: Wanted, settled_ms: int) -> Found | None:
         """None when the index cannot say."""

@@ -16,7 +16,7 @@ from bson import Int64
 from pymongo.database import Database
 from pymongo.errors import ExecutionTimeout
 
-from app.models.event import Event
+from app.models.event import Event, EventKind
 from app.models.search import (
     MOST_VALUES,
     Facet,
@@ -34,6 +34,7 @@ from app.storage.client import Document, translated
 from app.storage.event_documents import KIND_CODES, KINDS, VERDICT_CODES, VERDICTS, from_document
 from app.tracking.codes import TOKEN_NUMBERS
 
+_CLICKED = KIND_CODES[EventKind.CLICKED]
 _HINT = "by_brand_and_kind"
 _BETWEEN_WORDS = r"[\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
 """The characters of ASCII that `app.models.search.is_of_word` refuses."""
@@ -84,6 +85,20 @@ class EventSearch:
             rows = self._events.find({"_id": {"$in": list(event_ids)}, "b": {"$eq": brand_id}})
             return {bytes(row["_id"]): from_document(row) for row in rows}
 
+    def clicked_blocks(self, brand_id: str, campaign_id: str, *, most: int, seconds: float) -> list[int]:
+        """The blocks of a campaign that have clicks, by their starts.
+
+        Raises:
+            TooWide: there are more than `most`, or they are not found in time.
+        """
+        match = {"b": {"$eq": brand_id}, "c": {"$eq": campaign_id}, "k": _CLICKED, "bl": {"$lt": Int64(TOKEN_NUMBERS)}}
+        pipeline: list[Document] = [{"$match": match}, {"$group": {"_id": "$bl"}}, {"$limit": most + 1}]
+        with _bounded(seconds):
+            rows = list(self._events.aggregate(pipeline, hint="clicks_of_campaign"))
+        if len(rows) > most:
+            raise TooWide
+        return sorted(int(row["_id"]) for row in rows)
+
     def references(self, blocks: Collection[int]) -> dict[int, References]:
         """What blocks belong to, by their starts; opens nothing. A sealed token's message has no block."""
         query = {"_id": {"$in": [Int64(start) for start in blocks if start < TOKEN_NUMBERS]}}
@@ -124,6 +139,8 @@ def _match(query: SearchQuery, before: SearchPlace | None) -> Document:
         times["$lt"] = min(times["$lt"], Int64(before[0] + 1))
         every.append({"$or": [{"rt": {"$lt": recorded}}, {"rt": recorded, "_id": {"$lt": event_id}}]})
     every += [{"m": Int64(number)} for number in query.messages]
+    if query.links is not None:
+        every.append({"$or": [{"s": slot, "bl": {"$in": list(map(Int64, blocks))}} for slot, blocks in query.links]})
     plain = {
         "v": None if query.verdict is None else VERDICT_CODES[query.verdict],
         "n": query.counted,

@@ -9,7 +9,7 @@ import pytest
 from pymongo.database import Database
 
 from app.models.event import Event, EventKind, Judgement, Verdict
-from app.models.search import Facet, FacetCounts, Finder, Interval, SearchQuery, Summary, read_words
+from app.models.search import Facet, FacetCounts, Finder, Interval, LinkPlaces, SearchQuery, Summary, read_words
 from app.search.client import connect
 from app.search.finder import IndexSearch
 from tests.integration.search.corpus import (
@@ -94,6 +94,8 @@ def test_each_filter_finds_what_has_the_value_and_nothing_else(corpus: Corpus, f
         (query(job_source="board-7"), [job]),
         (query(messages=(NEWS + 4,)), [proxy]),
         (query(messages=(NEWS, JOBS)), []),
+        (query(links=(LinkPlaces(click.slot, (NEWS, JOBS)),)), [click]),
+        (query(links=(LinkPlaces(click.slot, (JOBS,)), LinkPlaces(job.slot, (JOBS,)))), [job]),
         (query(since=START_MS + 2), [job, proxy]),
         (query(until_ms=START_MS + 2), [click]),
         (query(since_ms={EventKind.SENT: START_MS, EventKind.CLICKED: START_MS + 2}), [job]),

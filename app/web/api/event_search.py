@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from app.lib import clock
 from app.models.api_key import Scope
 from app.models.event import PUBLIC_KINDS, EventKind, Verdict
 from app.models.search import Facet, Interval, SearchQuery, Summary, TooWide, Word, read_words
-from app.search.indexer import kept_since
+from app.search.kept import kept_since
 from app.search.search import Wanted
 from app.tracking.codes import Codes
 from app.web.api.event_json import events_json
@@ -24,6 +25,7 @@ from app.web.api.event_search_schemas import (
 )
 from app.web.api.events import read_cursor, write_place
 from app.web.api.fields import parse_moment
+from app.web.api.link_search import links_of
 from app.web.api.operation import Call, Operation, Reply
 from app.web.problems import CODES
 
@@ -45,6 +47,8 @@ def search(call: Call) -> Reply:
     )
     query = _query(asked, call.brand, call.services.codes, since=since, until=until, now=now)
     try:
+        if asked.link is not None:
+            query = replace(query, links=links_of(call, asked.link, asked.campaign_id))
         found = call.services.search.run(query, wanted)
     except TooWide:
         raise InvalidRequest(CODES["search_too_wide"], code="search_too_wide") from None

@@ -50,6 +50,10 @@ class EventSearchQuery(Schema):
     campaign_id: Reference | None = None
     list_id: Reference | None = Field(default=None, description="As given when the messages were registered.")
     job_source: Reference | None = Field(default=None, description="As given when the messages were registered.")
+    link: SearchText | None = Field(
+        default=None,
+        description="Clicks of the links of a campaign whose URL or label has these words; needs `campaign_id`.",
+    )
     message_id: Annotated[str, Field(max_length=64)] | None = None
     from_: Moment | None = Field(
         default=None,

@@ -28,7 +28,7 @@ def search(services: Services) -> None:
 
 def registered(call: Call, brand: str = "alder", **change: Any) -> str:
     content = {"html": f'<a href="https://{brand}.example/sale">Sale</a>'}
-    response = call("POST", "/v1/messages", email(content=content, **change), brand=brand)
+    response = call("POST", "/v1/messages", email(**{"content": content, **change}), brand=brand)
     assert response.status_code == 201
     found: str = response.get_json()["messages"][0]["id"]
     return found
@@ -129,6 +129,27 @@ def test_facets_and_histogram_are_as_the_document_says(call: Call, services: Ser
     answer = document["paths"][PATH]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     Draft202012Validator({**answer, "components": document["components"]}).validate(body)
     assert {"total", "facets", "histogram"}.isdisjoint(call("GET", PATH).get_json())
+
+
+def test_clicks_are_found_by_what_their_link_is_called_and_leads_to(call: Call, services: Services) -> None:
+    html = '<a href="https://alder.example/shoes?id=1">Red boots</a><a href="https://alder.example/hats">Hats</a>'
+    message = registered(call, content={"html": html})
+    boots = store(services, message, EventKind.CLICKED)
+    hats = store(services, message, EventKind.CLICKED, slot=5)
+    store(services, message, EventKind.OPENED, slot=1)
+    store(services, registered(call, campaign_id="other", content={"html": html}), EventKind.CLICKED)
+    for text, expected in (
+        ("boots", [boots]),
+        ("shoes RED", [boots]),
+        ("alder", [hats, boots]),
+        ("hat*", [hats]),
+        ("hat", []),
+        ("boots hats", []),
+    ):
+        assert found(call, link=text, campaign_id="spring") == expected, text
+    assert found(call, link="boots", campaign_id="spring", q="scanner") == []
+    assert found(call, "birch", link="boots", campaign_id="spring") == []
+    assert_problem(call("GET", PATH, query_string={"link": "boots"}), 400, "invalid_parameter")
 
 
 def test_another_brand_finds_nothing_of_it(call: Call, services: Services) -> None:

@@ -11,9 +11,9 @@ from app.errors import StoreUnavailable
 from app.lib import clock
 from app.models.event import Event, EventKind, Verdict
 from app.models.search import SearchQuery
-from app.search.client import SearchBusy
+from app.search.busy import SearchBusy
 from app.search.finder import IndexSearch
-from app.search.indexer import kept_since
+from app.search.kept import kept_since
 from app.storage.corrections import Corrections
 from tests.integration.search.corpus import HOUR, MACHINE, START_MS, Corpus, brand, event, query
 from tests.integration.search.proxy import Proxy

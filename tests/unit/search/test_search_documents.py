@@ -38,6 +38,8 @@ def test_it_has_what_is_looked_for() -> None:
         "counted": False,
         "reason": ("bot_known",),
         "message": 1_000,
+        "block": 1_000,
+        "slot": 4,
         "recorded": 2,
         "id": "00041061050R3GG28A1C60T3GF",
         "word": ["1", "7", "agent", "board", "bot", "known", "sale", "spring", "weekly"],
