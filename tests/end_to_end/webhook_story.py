@@ -28,6 +28,7 @@ from typing import Any
 import redis
 from pymongo import monitoring
 
+from app import services as services_module
 from app.lib import clock
 from app.outbound import EndpointRuns
 from app.queues.publisher import Queues
@@ -76,16 +77,19 @@ _points = Points()
 
 
 def main() -> None:
-    # Once for all forks: to load the system's authorities takes as long as half a story.
+    # Once for all forks: the system's authorities and the tables of codes take longer than a story.
     ssl.create_default_context = functools.cache(ssl.create_default_context)
     ssl.create_default_context()
+    services_module.Codes = functools.cache(services_module.Codes)
     monitoring.register(_points)
     _count_calls(redis.Redis, "execute_command", lambda args: f"redis {args[1]}")
     _count_calls(redis.client.Pipeline, "execute", lambda args: "redis pipeline")
     _count_calls(Queues, "publish", lambda args: "publish", then="published")
     _count_sends()
     for line in sys.stdin:
-        _fork(json.loads(line))
+        story = json.loads(line)
+        services_module.Codes(load_settings(story["environment"]).code_key)
+        _fork(story)
 
 
 def _fork(story: dict[str, Any]) -> None:
