@@ -40,7 +40,7 @@ def post(
     url: str,
     *,
     times: int = 1,
-    deadline: float = 10.0,
+    deadline: float = 20.0,
     guard: AddressGuard = LOOPBACK,
     allow_http: bool = True,
     tls: ssl.SSLContext | None = None,

@@ -31,7 +31,7 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address_guard, "_look_up", look_up)
 
 
-def outcomes(server: RawServer, tls: ssl.SSLContext | None, *, times: int = 1, deadline: float = 5.0) -> list[str]:
+def outcomes(server: RawServer, tls: ssl.SSLContext | None, *, times: int = 1, deadline: float = 20.0) -> list[str]:
     url = f"https://{HOST}:{server.port}/in"
     return [sent.attempt.outcome for sent in post(url, tls=tls, times=times, allow_http=False, deadline=deadline)]
 
