@@ -5,7 +5,7 @@ UV := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hash
       --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest bench-links bench-user-agents bench-engagement clean
+.PHONY: help setup setup-dev run demo test lint lock bench bench-front bench-ingest bench-links bench-user-agents bench-engagement bench-webhooks clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ lock: setup-dev ## Pin what requirements*.in ask for, with hashes; versions alre
 	$(UV) requirements-local.in -o requirements-local.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt
 
-bench: bench-front bench-ingest bench-links bench-user-agents bench-engagement ## Run all benchmarks
+bench: bench-front bench-ingest bench-links bench-user-agents bench-engagement bench-webhooks ## Run all benchmarks
 
 bench-front: setup-dev ## Pixel and click against a plain Flask view that enqueues per hit
 	@$(BIN)/python -m benchmarks.front
@@ -52,6 +52,9 @@ bench-user-agents: setup-dev ## What judging a user agent costs, in time and mem
 
 bench-engagement: setup-dev ## People, proxies and machines whose truth is known: who is told apart
 	@$(BIN)/python -m benchmarks.engagement
+
+bench-webhooks: setup-dev ## Webhooks per second, single and in batches; how soon, alone and beside bad endpoints
+	@$(BIN)/python -m benchmarks.webhooks
 
 clean: ## Remove .venv and caches; the data in ./var stays
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

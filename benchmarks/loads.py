@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.ports import LOOPBACK
@@ -50,6 +50,8 @@ class Latencies:
     sorted_ms: list[float]
     late_p99_ms: float
     """How late the generator itself was, with a connection free: the part of the latency that is not the server's."""
+    due: list[float] = field(default_factory=list, repr=False)
+    """When each request was due, in the order of the requests, on time.monotonic()'s clock."""
 
     def quantile(self, share: float) -> float:
         return _quantile(self.sorted_ms, share)
@@ -120,6 +122,7 @@ class Stream:
         self._closing: set[int] = set()
         self._latencies: list[float] = []
         self._late: list[float] = []
+        self._started = 0.0
 
     def run(self, rate: float, seconds: int, seed: int) -> Latencies:
         """Play the stream; once per object.
@@ -139,11 +142,12 @@ class Stream:
             for connection in self._open.values():
                 connection.close()
             self._poll.close()
-        return Latencies(rate, sorted(self._latencies), _quantile(sorted(self._late), 0.99))
+        due = [self._started + moment for moment in timetable]
+        return Latencies(rate, sorted(self._latencies), _quantile(sorted(self._late), 0.99), due)
 
     def _play(self, timetable: list[float]) -> None:
-        clock = time.perf_counter
-        start = clock()
+        clock = time.monotonic
+        start = self._started = clock()
         due = deque(start + moment for moment in timetable)
         deadline = due[-1] + _STREAM_GRACE_SECONDS
         self._send_due(due, start)
@@ -168,7 +172,7 @@ class Stream:
     def _send(self, due: float) -> None:
         descriptor = self._free.popleft()
         self._due[descriptor] = due
-        self._late.append((time.perf_counter() - max(due, self._free_since)) * 1000)
+        self._late.append((time.monotonic() - max(due, self._free_since)) * 1000)
         self._open[descriptor].send(next(self._requests))
 
     def _receive(self, descriptor: int) -> bool:
@@ -205,7 +209,7 @@ class Stream:
 
     def _offer(self, descriptor: int) -> None:
         if not self._free:
-            self._free_since = time.perf_counter()
+            self._free_since = time.monotonic()
         self._free.append(descriptor)
 
 

@@ -1,7 +1,7 @@
 """The brands' side for `benchmarks.webhooks`: takes webhooks on loopback, in a process of its own, for next to nothing.
 
 What the first part of a path says is how it answers: `ok`, `error` (500), `hang` (never), `drip` (a header that never
-ends). It verifies nothing and keeps when each event arrived; tests verify with `tests/end_to_end/receiver.py`.
+ends). It verifies nothing and keeps when messages were first told of; tests verify with `tests/end_to_end/receiver.py`.
 
 Run as a program it prints its port, and ends with its standard input.
 """
@@ -24,7 +24,6 @@ from local.ports import LOOPBACK
 _OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 _ERROR = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_EVENT_ID = re.compile(rb'"id":"(evt_[^"]+)"')
 _MESSAGE_ID = re.compile(rb'"message_id":"([^"]+)"')
 _TIMED = "/ok/live"
 _DRIP_SECONDS = 0.25
@@ -39,18 +38,15 @@ class Tally:
         """By path."""
         self.events: dict[str, int] = {}
         self.arrivals: dict[str, float] = {}
-        """First arrival on time.monotonic()'s clock, which all processes share, by event id; only where the
-        path begins with `/ok/live`."""
-        self.messages: dict[str, str] = {}
-        """Event id by message id."""
+        """When a message was first told of, on time.monotonic()'s clock, which all processes share, by message id; only
+        where the path begins with `/ok/live`."""
 
     def note(self, path: str, body: bytes, now: float) -> None:
         self.requests[path] = self.requests.get(path, 0) + 1
         self.events[path] = self.events.get(path, 0) + body.count(b'"id":"evt_')
         if path.startswith(_TIMED):
-            for event_id, message_id in zip(_EVENT_ID.findall(body), _MESSAGE_ID.findall(body), strict=True):
-                self.arrivals.setdefault(event_id.decode(), now)
-                self.messages[message_id.decode()] = event_id.decode()
+            for message_id in _MESSAGE_ID.findall(body):
+                self.arrivals.setdefault(message_id.decode(), now)
 
 
 class Connection(asyncio.Protocol):

@@ -63,6 +63,7 @@ class Copy:
         folder: its own; short, because a socket lies in it.
         brands: as in brands.yaml.
         front: also nginx, uWSGI, shipper and ingest worker.
+        beat: from the start; else from `begin_beat` on. It has what waits delivered, woken or not.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Copy:
         receiver: Receiver,
         *,
         front: bool = False,
+        beat: bool = True,
     ) -> None:
         folder.mkdir()
         os.environ.setdefault(SECRET_VARIABLE, new_webhook_secret())
@@ -92,12 +94,16 @@ class Copy:
         self.logs = folder
         self.services = build_services(load_settings(given), role="cli")
         stack.callback(self.services.close)
+        self._outbox = WebhookOutbox(self.services)
         create_indexes(self.services.database)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TELLTALE_")}
         self._environment = {**inherited, **given}
         self.pids = {"mongod": mongod.pid, "valkey": valkey.pid, "receiver": receiver.pid}
-        for program in ("worker-webhooks", "beat", *(("worker-ingest", "shipper") if front else ())):
-            self.pids[program] = self._start(stack, program)
+        self._stack = stack
+        for program in ("worker-webhooks", *(("worker-ingest", "shipper") if front else ())):
+            self._start(program)
+        if beat:
+            self.begin_beat()
         if front:
             self.side = Side("app.wsgi:application", state, given)
             stack.callback(self.side.stop)
@@ -109,18 +115,16 @@ class Copy:
         """A mailing of each brand, stored as the API stores it."""
         return {brand_id: self._mailing(brand_id, recipients) for brand_id in brand_ids}
 
-    def store(self, block: Block, events: int, first: int = 0) -> list[str]:
-        """Deliveries of so many opens of a mailing's recipients in turn; due now, and nobody is woken.
+    def store(self, block: Block, events: int, first: int = 0) -> None:
+        """Deliveries of so many opens of a mailing's recipients in turn; nobody is woken.
 
-        Answers the events' ids.
+        Args:
+            first: the number of the first recipient.
         """
-        outbox, stored = WebhookOutbox(self.services), []
         for start in range(first, first + events, _STORED_AT_ONCE):
             count = min(_STORED_AT_ONCE, first + events - start)
             made = [_opened(block, index) for index in range(start, start + count)]
-            outbox.write(made, {block.start: block})
-            stored += [ids.event_id_text(event.id) for event in made]
-        return stored
+            self._outbox.write(made, {block.start: block})
 
     def wait_until_recorded(self, events: int, seconds: float) -> float:
         """Wait until nothing waits and the receiver has counted so many events; answers when, on perf_counter's clock.
@@ -135,6 +139,27 @@ class Copy:
                 return time.perf_counter()
             time.sleep(0.1)
         raise SystemExit(f"{self.waiting()} deliveries still wait; the worker's log:\n{self.log('worker-webhooks')}")
+
+    def latencies_ms(self, due: Mapping[str, float], seconds: float) -> list[float]:
+        """From the moment a message's event was due until it was told, sorted.
+
+        Args:
+            due: by message id, on time.monotonic()'s clock.
+
+        Raises:
+            SystemExit: some were not told in time.
+        """
+        deadline = time.monotonic() + seconds
+        while missing := due.keys() - (arrivals := self.receiver.tally()["arrivals"]).keys():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"of {len(due)} events {len(missing)} were not told:\n{self.log('worker-webhooks')}")
+            time.sleep(0.2)
+        return sorted((arrivals[message_id] - moment) * 1000 for message_id, moment in due.items())
+
+    def message_ids(self, block: Block) -> list[str]:
+        """Of a mailing's recipients."""
+        numbers = [block.start + index * block.stride for index in range(block.count)]
+        return self.services.codes.message_ids(numbers)
 
     def waiting(self) -> int:
         return self.services.deliveries.counts_by_state()[DeliveryState.PENDING]
@@ -178,7 +203,10 @@ class Copy:
             )
         return block
 
-    def _start(self, stack: contextlib.ExitStack, program: str) -> int:
+    def begin_beat(self) -> None:
+        self._start("beat")
+
+    def _start(self, program: str) -> None:
         with (self.logs / f"{program}.log").open("wb") as output:
             process = subprocess.Popen(
                 supervised_command(program),
@@ -188,8 +216,8 @@ class Copy:
                 stderr=output,
                 start_new_session=True,
             )
-        stack.callback(_stop, process)
-        return process.pid
+        self._stack.callback(_stop, process)
+        self.pids[program] = process.pid
 
     def _await_ready(self, worker: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
