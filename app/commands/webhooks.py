@@ -117,13 +117,13 @@ def enable(brand_id: str, endpoint_id: str, recover: bool) -> None:
     """Send to a disabled endpoint again."""
     services, now = _services(), clock.now()
     _endpoints(services, _brand(services, brand_id), endpoint_id)
-    before = services.endpoint_health.of(brand_id, endpoint_id)
-    if before.disabled is None:
+    missed = replaying.recovery(endpoint_id, services.endpoint_health.of(brand_id, endpoint_id), now)
+    if missed is None:
         raise click.ClickException("it is not disabled")
     if recover:
-        since = min(at for at in (before.failing_since, before.disabled_at, now) if at is not None)
-        _begin(services, brand_id, Selection(since=since, until=now, endpoint_id=endpoint_id))
+        _begin(services, brand_id, missed)
     services.endpoint_health.enable(brand_id, endpoint_id, now)
+    services.deliveries.turns.pause(brand_id, endpoint_id, until=now)  # its rest is over
     click.echo(f"{endpoint_id} is enabled")
 
 

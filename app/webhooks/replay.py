@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.models.delivery import DeliveryState
+from app.models.endpoint_health import Health
 from app.models.replay import Replay, Selection
 
 PAGE = 200
@@ -28,6 +29,8 @@ AHEAD = timedelta(seconds=10)
 """How far ahead of the clock deliveries are made due: what a cancelled replay still sends, and how long the next tick
 of beat may take to come."""
 LEASE_SECONDS = 60.0
+LONGEST_WAIT = timedelta(days=7)
+"""So long a delivery may have been tried when its endpoint was disabled (`Endpoint.delays`)."""
 
 
 class Ledger(Protocol):
@@ -73,6 +76,14 @@ class Finder(Protocol):
     def ids_of(
         self, brand_id: str, event_ids: Sequence[str], *, endpoint_id: str | None, states: Collection[DeliveryState]
     ) -> list[str]: ...
+
+
+def recovery(endpoint_id: str, health: Health, now: datetime) -> Selection | None:
+    """What a disabled endpoint has missed: parked, or dead since it failed. None when it is not disabled."""
+    if health.disabled_at is None:
+        return None
+    began = min(health.disabled_at, health.failing_since or health.disabled_at)
+    return Selection(since=began - LONGEST_WAIT, until=now, endpoint_id=endpoint_id)
 
 
 def count(rows: Rows, finder: Finder, brand_id: str, chosen: Selection) -> int:

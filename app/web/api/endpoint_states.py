@@ -33,5 +33,5 @@ def switch(services: Services, brand_id: str, endpoint_id: str, *, disabled: boo
     """Disable or enable an endpoint for its owner; nothing changes when it is so already."""
     if disabled:
         services.endpoint_health.disable(brand_id, endpoint_id, DisabledReason.OWNER, now)
-    else:
-        services.endpoint_health.enable(brand_id, endpoint_id, now)
+    elif services.endpoint_health.enable(brand_id, endpoint_id, now):
+        services.deliveries.turns.pause(brand_id, endpoint_id, until=now)  # its rest is over

@@ -12,7 +12,6 @@ from app.lib import clock, ids
 from app.models.api_key import Scope
 from app.models.delivery import Endpoint
 from app.models.idempotency import Decision
-from app.models.replay import Selection
 from app.storage.endpoint_documents import StoredEndpoint
 from app.storage.endpoints import new_endpoint_id
 from app.web.api import idempotency
@@ -38,6 +37,7 @@ from app.web.api.webhook_schemas import (
 )
 from app.webhooks.endpoint_secrets import new_secret_id
 from app.webhooks.probe import test_delivery
+from app.webhooks.replay import recovery
 
 _CHANGE_ID = "chg_"
 _REPLAY_ID = "rpl_"
@@ -141,9 +141,9 @@ def _switch(call: Call, body: EndpointChange, change_id: str, now: datetime) -> 
     health = call.services.endpoint_health.of(call.brand.id, endpoint_id)
     if body.recover:
         replay_id = _REPLAY_ID + change_id.removeprefix(_CHANGE_ID)
-        since = min((at for at in (health.disabled_at, health.failing_since) if at is not None), default=None)
-        if since is not None and find_replay(call, replay_id) is None:
-            begin_replay(call, replay_id, Selection(since=since, until=now, endpoint_id=endpoint_id), now)
+        missed = recovery(endpoint_id, health, now)
+        if missed is not None and find_replay(call, replay_id) is None:
+            begin_replay(call, replay_id, missed, now)
         shown = {"replay_id": replay_id}
     switch(call.services, call.brand.id, endpoint_id, disabled=body.disabled, now=now)
     return shown
