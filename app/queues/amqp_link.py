@@ -20,6 +20,8 @@ from app.queues.message import CONTENT_TYPE, Published, QueueError, QueueFailure
 _WINDOW_MESSAGES = 200
 _WINDOW_BYTES = 1_048_576
 """Sent before their confirms are read: what a broker gives back unrouted must fit into the buffers between us."""
+_WRITE_BYTES = 65_536
+"""Collected before they are sent: a call of the system for each message would cost more than the message."""
 _FRAME_BYTES = 131_072
 _LEAST_FRAME_BYTES = 4096
 _TALK_BYTES = 262_144
@@ -151,6 +153,7 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
         super().__init__(connected.address)
         self._connected = connected
         self._come = b""
+        self._going = bytearray()
 
     def _connect(self, *_: object) -> None:
         self.sock = self._connected.raw
@@ -163,6 +166,7 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
         yield self.sock  # the time that is left is set at every call below
 
     def _read(self, n: int, initial: bool = False) -> bytes:
+        self._flush()
         if n > _FRAME_BYTES:
             raise exceptions.UnexpectedFrame("longer than agreed")
         while len(self._come) < n:
@@ -174,7 +178,14 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
         return result
 
     def _write(self, s: bytes) -> None:
-        self._connected.sendall(s)
+        self._going += s
+        if len(self._going) >= _WRITE_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._going:
+            going, self._going = self._going, bytearray()
+            self._connected.sendall(going)
 
     def close(self) -> None:
         self._connected.close()

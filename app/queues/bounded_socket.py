@@ -77,8 +77,9 @@ class BoundedSocket:
 
     def is_quiet(self) -> bool:
         """Whether nothing has come: on a connection at rest, anything that comes is its end or the peer's complaint."""
-        readable, _, _ = select.select([self.raw], [], [], 0)
-        return not readable
+        poll = select.poll()  # `select` knows no descriptors beyond 1023
+        poll.register(self.raw, select.POLLIN)
+        return not poll.poll(0)
 
     def close(self) -> None:
         """Only this process's end of it: no TLS farewell and no `shutdown`, which would also hit a fork's copy."""
