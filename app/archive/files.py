@@ -1,8 +1,8 @@
 """Cuts an hour's lines into gzip files, each small enough to be held in memory and sent in one piece.
 
-gzip, because it is the one compression that every warehouse loads JSON Lines from without a word of configuration
-(BigQuery takes no other). One file is one PUT: it is there whole or not at all, and a run that was killed leaves no
-half of a multipart upload behind, which the brand would pay for.
+gzip, because it is the one compression that every warehouse loads JSON Lines from without a word of configuration. One
+file is one PUT: it is there whole or not at all, and a run that was killed leaves no half of a multipart upload behind,
+which the brand would pay for.
 """
 
 from __future__ import annotations
