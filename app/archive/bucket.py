@@ -133,7 +133,7 @@ class _Missing(BucketRefused):
 def _refusal(error: ClientError) -> TransientError | PermanentError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    shown = f"bucket: {code if code.isalnum() and len(code) <= 40 else 'error'} ({status})"
+    shown = f"bucket: {code if code.isascii() and code.isalnum() and len(code) <= 40 else 'error'} ({status})"
     if code in _NOT_FOUND:
         return _Missing(shown)
     return BucketRefused(shown) if status in _REFUSED else BucketUnavailable(shown)
