@@ -6,11 +6,11 @@ give the same answer: so what a word is stands here, and neither asks its store 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from app.models.event import EventKind, Verdict
@@ -22,6 +22,8 @@ SETTLE_MS = 20_000
 """How long after its stamp an event is surely stored: an insert has 7 seconds, a correction's transaction 15."""
 MOST_EXPIRED = 20_000
 """Events that are taken out of the index in one request."""
+WORD = re.compile(r"[0-9A-Za-z\x80-\U0010ffff]+")
+"""ASCII letters and digits, and whatever is not ASCII; the rest stands between words."""
 LONGEST_WORD = 64
 """Characters of a word that is looked for."""
 LONGEST_KEPT = 256
@@ -155,19 +157,15 @@ def unfold(char: str) -> str:
     return char + upper if len(upper) == 1 and upper != char and fold(upper) == char else char
 
 
-def is_of_word(char: str) -> bool:
-    """ASCII letters and digits, and whatever is not ASCII; the rest stands between words."""
-    return char.isalnum() or not char.isascii()
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text, folded and cut to `LONGEST_KEPT`."""
+    return frozenset(run[:LONGEST_KEPT] for run in _runs(text))
 
 
-def words_of(*texts: str) -> set[str]:
-    """The words of texts, folded and cut to `LONGEST_KEPT`."""
-    return {
-        "".join(map(fold, run))[:LONGEST_KEPT]
-        for text in texts
-        for of_word, run in groupby(text, is_of_word)
-        if of_word
-    }
+def _runs(text: str) -> list[str]:
+    if text.isascii():
+        return WORD.findall(text.lower())
+    return ["".join(map(fold, run)) for run in WORD.findall(text)]
 
 
 def read_words(text: str) -> tuple[Word, ...]:
@@ -179,7 +177,7 @@ def read_words(text: str) -> tuple[Word, ...]:
     """
     found: dict[Word, None] = {}
     for part in text.split():
-        runs = ["".join(map(fold, run)) for of_word, run in groupby(part, is_of_word) if of_word]
+        runs = _runs(part)
         for place, run in enumerate(runs, 1):
             beginning = place == len(runs) and part.endswith("*")
             if len(run) > LONGEST_WORD:

@@ -7,12 +7,15 @@ the index: no client address, no query field, nothing sealed, and of a block no 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from app.lib import ids
 from app.models.event import Event
 from app.models.search import NO_REFERENCES, References, words_of
 
+_words = lru_cache(maxsize=4096)(words_of)
+"""User agents and campaigns come again and again."""
 _EXACT = {"type": "keyword"}
 _NUMBER = {"type": "long"}
 
@@ -59,6 +62,6 @@ def to_document(event: Event, references: References = NO_REFERENCES) -> dict[st
         "slot": event.slot,
         "recorded": event.recorded_ms,
         "id": ids.to_text(event.id),
-        "word": sorted(words_of(*(text for text in texts if text))),
+        "word": sorted(set().union(*(_words(text) for text in texts if text))),
         **{name: value for name, value in optional.items() if value is not None},
     }

@@ -37,7 +37,7 @@ from app.tracking.codes import TOKEN_NUMBERS
 _CLICKED = KIND_CODES[EventKind.CLICKED]
 _HINT = "by_brand_and_kind"
 _BETWEEN_WORDS = r"[\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
-"""The characters of ASCII that `app.models.search.is_of_word` refuses."""
+"""The characters of ASCII that `app.models.search.WORD` leaves out."""
 _OF_EVENT = ("ua", "c", "r")
 _OF_BLOCK = ("block.l", "block.j")
 _LATEST_FIRST = {"rt": -1, "_id": -1}

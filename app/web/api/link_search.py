@@ -37,7 +37,7 @@ def links_of(call: Call, text: str, campaign_id: str | None) -> tuple[LinkPlaces
 
 
 def _has_all(link: Link, words: Collection[Word]) -> bool:
-    there = words_of(link.shown, link.label)
+    there = words_of(link.shown) | words_of(link.label)
     return all(
         any(one.startswith(word.text) for one in there) if word.beginning else word.text in there for word in words
     )

@@ -12,8 +12,8 @@ from app.storage.event_search import _pattern
 
 def test_words_are_letters_and_digits_without_case() -> None:
     assert words_of("Mozilla/5.0 (X11; Linux x86_64)") == {"mozilla", "5", "0", "x11", "linux", "x86", "64"}
-    assert words_of("spring-sale_2", "ÜBER Straße") == {"spring", "sale", "2", "über", "straße"}
-    assert words_of("", " -_*") == set()
+    assert words_of("spring-sale_2 ÜBER Straße") == {"spring", "sale", "2", "über", "straße"}
+    assert words_of(" -_*") == set()
 
 
 def test_a_long_word_is_cut_where_nobody_looks() -> None:
