@@ -10,7 +10,6 @@ import logging
 import re
 import ssl
 import time
-from collections import deque
 from datetime import datetime
 from functools import lru_cache
 from types import TracebackType
@@ -20,9 +19,10 @@ from urllib.parse import urljoin, urlsplit
 from app.lib import clock
 from app.lib.log import INFO, log_event
 from app.models.delivery import Attempt, Delivery, Endpoint
-from app.webhooks.address_guard import AddressGuard, AddressInfo, BlockedAddress
-from app.webhooks.connection import Connection, Failed, Peer, dial
+from app.webhooks.address_guard import AddressGuard, BlockedAddress
+from app.webhooks.connection import Failed, Peer
 from app.webhooks.http_answer import AnswerReader
+from app.webhooks.pool import CONNECT_SECONDS, POOL_SECONDS, Pool
 from app.webhooks.request import build_request, read_target
 
 DELIVERED = "delivered"
@@ -31,10 +31,6 @@ PROTOCOL = "protocol"
 NO_SECRET = "no_secret"  # noqa: S105 - an outcome
 """Every signing key has expired: nothing was sent."""
 INSTRUCTIONS = frozenset({"abort-message", "disable"})
-CONNECT_SECONDS = 5.0
-POOL_SECONDS = 60.0
-_FAILED_LOOKUP_SECONDS = 2.0
-"""So that deliveries that wait for the same name do not each wait for it to fail."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _TEXT_TYPE = re.compile(r"text/|application/(?:[\w.+-]*\+)?(?:json|xml)\b", re.IGNORECASE)
@@ -65,14 +61,6 @@ class _Answer(NamedTuple):
     location_host: str = ""
 
 
-class _LookedUp(NamedTuple):
-    until: float
-    addresses: list[AddressInfo] | Exception
-
-
-_NOT_LOOKED_UP = _LookedUp(0.0, [])
-
-
 @lru_cache(maxsize=1)
 def default_tls() -> ssl.SSLContext:
     """The system's authorities, TLS 1.2 or later. Once per process: loading the authorities takes ~10 ms."""
@@ -82,9 +70,7 @@ def default_tls() -> ssl.SSLContext:
 
 
 class Sender:
-    """Sends to one endpoint; `async with`, inside a running event loop.
-
-    One per endpoint and run: its connections are never shared with another brand.
+    """Sends to one endpoint; `async with`, inside a running event loop. Its connections carry no other's deliveries.
 
     Args:
         allow_http: plain HTTP is allowed (an operator's choice for tests and internal receivers).
@@ -104,16 +90,10 @@ class Sender:
         connect_seconds: float = CONNECT_SECONDS,
         pool_seconds: float = POOL_SECONDS,
     ) -> None:
-        self._guard = guard
+        self._pool = Pool(guard, connect_seconds=connect_seconds, pool_seconds=pool_seconds)
         self._allow_http = allow_http
-        self._connect_seconds = connect_seconds
-        self._pool_seconds = pool_seconds
         self._tls = tls or default_tls()
         self._slots = asyncio.Semaphore(max_in_flight)
-        self._open: set[Connection] = set()
-        self._idle: dict[tuple[str, str, Peer], deque[Connection]] = {}
-        self._lookups: dict[Peer, _LookedUp] = {}
-        self._looking_up = asyncio.Lock()
 
     async def __aenter__(self) -> Sender:
         return self
@@ -121,12 +101,7 @@ class Sender:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for connection in tuple(self._open):
-            connection.close()
-        await asyncio.sleep(0)
-        for connection in tuple(self._open):
-            connection.abort()  # with TLS our last word is said; the other side's is not waited for
-        await asyncio.sleep(0)
+        await self._pool.close()
 
     async def send(self, endpoint: Endpoint, delivery: Delivery) -> Sent:
         """One attempt. Every failure is an outcome; only cancellation passes through."""
@@ -161,70 +136,8 @@ class Sender:
         peer = Peer(target.host, target.port, self._tls if target.scheme == "https" else None)
         request = build_request(target, endpoint, delivery, keys, now)
         async with self._slots:
-            reader = await self._exchange((endpoint.brand_id, endpoint.id, peer), request)
+            reader = await self._pool.exchange((endpoint.brand_id, endpoint.id), peer, request)
         return _read_answer(reader, endpoint.url)
-
-    async def _exchange(self, key: tuple[str, str, Peer], request: bytes) -> AnswerReader:
-        connection = self._take_idle(key)
-        if connection is not None:
-            try:
-                return await self._use(connection, key, request)
-            except Failed:
-                # A server may close an idle connection just as it is used again: then, and only then, the same attempt
-                # takes a new one. The deadline holds over both.
-                if connection.heard:
-                    raise
-        return await self._use(await self._dial(key[2]), key, request)
-
-    async def _use(self, connection: Connection, key: tuple[str, str, Peer], request: bytes) -> AnswerReader:
-        """One exchange; the connection is kept if another may follow, and gone at once if anything is left of it."""
-        keep = False
-        try:
-            reader = await connection.exchange(request)
-            keep = reader.clean and connection.usable
-            return reader
-        finally:
-            if keep:
-                self._idle.setdefault(key, deque()).append(connection)
-            else:
-                connection.abort()
-
-    def _take_idle(self, key: tuple[str, str, Peer]) -> Connection | None:
-        idle = self._idle.get(key)
-        while idle:
-            connection = idle.popleft()  # the longest unused, so that none grows old unseen
-            if connection.usable and connection.made_at + self._pool_seconds > asyncio.get_running_loop().time():
-                return connection
-            connection.close()
-        return None
-
-    async def _dial(self, peer: Peer) -> Connection:
-        async with self._looking_up:  # whoever waits here finds what the first one found
-            now = asyncio.get_running_loop().time()
-            if self._lookups.get(peer, _NOT_LOOKED_UP).until <= now:
-                self._lookups = {peer: await self._look_up(peer)}
-            addresses = self._lookups[peer].addresses
-        if isinstance(addresses, Exception):
-            raise addresses.with_traceback(None)
-        try:
-            connection = await dial(self._guard, peer, addresses, self._connect_seconds, self._open.discard)
-        except Failed:
-            self._lookups.pop(peer, None)  # it may have moved
-            raise
-        if connection.usable:
-            self._open.add(connection)
-        return connection
-
-    async def _look_up(self, peer: Peer) -> _LookedUp:
-        seconds, addresses = self._pool_seconds, list[AddressInfo]()
-        error: Exception | None = None
-        try:
-            addresses = await self._guard.resolve(peer.host, peer.port)
-        except BlockedAddress as blocked:
-            seconds, error = _FAILED_LOOKUP_SECONDS, blocked
-        except OSError:
-            seconds, error = _FAILED_LOOKUP_SECONDS, Failed("dns")
-        return _LookedUp(asyncio.get_running_loop().time() + seconds, error or addresses)
 
 
 def failure_class(error: Exception) -> str:
