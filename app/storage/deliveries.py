@@ -43,6 +43,8 @@ _PENDING = DeliveryState.PENDING.value
 _DEAD = DeliveryState.DEAD.value
 _ERASED = "recipient_erased"
 _CLAIM_ROUNDS = 10
+_MAX_EVENTS = 2_000
+"""In the batches of one claim, or one more batch than that."""
 _OF_THE_BRAND = {"kn": {"$gt": 0}}
 """Rows that the brand's own key seals: told of no person, or from before persons had keys."""
 
@@ -144,7 +146,7 @@ class Deliveries(DeliveryLog, DeliveryUpkeep):
             ahead = timedelta() if batching is None else timedelta(seconds=batching.max_wait_seconds)
             query["due_at"] = {"$lte": now + ahead}
             found = list(self._rows.find(query, fields).sort("due_at", ASCENDING).limit(limit).hint(_DUE))
-        return found if batching is None else choose(found, now, batching)
+        return found if batching is None else choose(_few(found), now, batching)
 
     def _lease(self, wanted: Sequence[Document], *, now: datetime, lease_seconds: float, token: str) -> list[Document]:
         if not wanted:
@@ -308,3 +310,14 @@ class Deliveries(DeliveryLog, DeliveryUpkeep):
             )
         level = INFO if reason == _ERASED else WARNING
         log_event(_log, level, "deliveries_closed", brand_id=rows[0]["brand_id"], reason=reason, deliveries=len(rows))
+
+
+def _few(rows: Sequence[Document]) -> list[Document]:
+    """The first of them, with so many events as are opened at once."""
+    events, kept = 0, []
+    for row in rows:
+        if events >= _MAX_EVENTS:
+            break
+        events += row.get("n", 1)
+        kept.append(row)
+    return kept

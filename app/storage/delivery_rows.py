@@ -6,9 +6,9 @@
     frozen              it may have been sent, so no event joins it any more
     strict              its endpoint wants its events in order
 
-Each event is sealed with the key of the person whom it is about: when that key is erased, so is it. `kn` is the highest
+Each event is sealed with the key of the person whom it is about: when that key is erased, so is it. `kn` is the lowest
 number of the brand's keys that must stay for the row, 0 when persons' keys sealed all of it. URLs and answers are
-sealed with the key of the event; of a batch with the brand's, and its answers are not kept: they may speak of anybody.
+sealed with the key of the (first) event; the answers to batches are not kept, they may speak of anybody in them.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class DeliveryRows:
             "batch": batch_id,
             "n": len(items),
             "items": items,
-            "kn": max(self._vault.number_of(bytes(item["s"])) for item in items),
+            "kn": min(filter(None, (self._vault.number_of(bytes(item["s"])) for item in items)), default=0),
         }
 
     def open_items(self, rows: Sequence[Document]) -> list[tuple[Item, ...]]:
@@ -175,7 +175,7 @@ class DeliveryRows:
         items = [
             (
                 delivery.brand_id,
-                b"" if delivery.batch_id else delivery.items[0].key_id,
+                delivery.items[0].key_id,
                 orjson.dumps({"url": attempt.url, "response": "" if delivery.batch_id else attempt.response}),
             )
             for delivery, attempt in attempts

@@ -100,6 +100,8 @@ class DeliveryUpkeep:
             return 0
         rows: dict[str, Any] = {
             "brand_id": {"$eq": brand_id},
+            # A batch goes on without the person's events, which do not open any more.
+            "items": {"$exists": False},
             "$or": [{"_id": {"$gt": f"{event_id}:", "$lt": f"{event_id};"}} for event_id in event_ids],
         }
         with translated():

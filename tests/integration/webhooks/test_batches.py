@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from app.lib import clock
 from app.models.delivery import Attempt, Batching, Delivery, DeliveryState, Endpoint, Item, Result
+from app.privacy.keyring import Keyring
 from app.privacy.memory import MemoryRecipientKeys
 from app.privacy.recipients import Vault
 from app.storage.deliveries import Deliveries
@@ -220,6 +221,25 @@ def test_the_answers_to_a_batch_are_not_kept_because_they_may_speak_of_anybody(
     record = deliveries.find("harbour", row.id)
     assert record is not None
     assert (record.log[0].url, record.log[0].response, record.events) == (attempt.url, "", 4)
+
+
+def test_erasing_the_person_at_the_head_of_a_batch_leaves_the_others_events_waiting(
+    deliveries: Deliveries, batches: Batches
+) -> None:
+    (row,) = batches(4)
+    deliveries.insert_many([row])
+    assert deliveries.forget("harbour", [row.items[0].event_id]) == 0
+    (claimed,) = claim(deliveries)
+    assert len(claimed.items) == 4, "what the brand's key seals is of no person"
+
+
+def test_a_batch_counts_for_the_oldest_key_that_it_needs(
+    deliveries: Deliveries, batches: Batches, keyring: Keyring
+) -> None:
+    assert keyring.refresh("harbour") == 1
+    (row,) = batches(2)
+    deliveries.insert_many([row])
+    assert deliveries.count_under("harbour", 1) == 1
 
 
 def test_planning_a_batch_again_stores_nothing_twice(
