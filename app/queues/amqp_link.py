@@ -6,6 +6,7 @@ the next, gives no way to dial a vetted address, and reads frames as long as the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -26,6 +27,7 @@ _FRAME_BYTES = 131_072
 _LEAST_FRAME_BYTES = 4096
 _TALK_BYTES = 262_144
 """What a broker may send on top of giving back what it got."""
+_GOODBYE_SECONDS = 0.1
 _PERSISTENT = 2
 
 _FAILURES = (
@@ -82,11 +84,12 @@ class AmqpLink:
         failure = QueueFailure.MISSING if self._returned else QueueFailure.REFUSED if self._nacked else None
         return Published(frozenset(self._confirmed), failure)
 
-    def close(self, until: float) -> None:
-        """Say goodbye if it works; the broker would log a connection that just breaks off."""
-        self.socket.allow(until, _TALK_BYTES)
-        with suppress(Exception):  # whatever it answers, the connection is closed
-            self._connection.close()
+    def close(self) -> None:
+        """Say goodbye, for the broker would log a connection that breaks off; do not wait for its answer."""
+        self.socket.allow(time.monotonic() + _GOODBYE_SECONDS, 0)
+        with suppress(Exception):  # the connection is closed in any case
+            self._connection.send_method(spec.Connection.Close, "BsBB", (200, "", 0, 0))
+            self._connection.transport.flush()
         self.socket.close()
 
     def _send(self, message: QueueMessage) -> None:
@@ -166,7 +169,7 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
         yield self.sock  # the time that is left is set at every call below
 
     def _read(self, n: int, initial: bool = False) -> bytes:
-        self._flush()
+        self.flush()
         if n > _FRAME_BYTES:
             raise exceptions.UnexpectedFrame("longer than agreed")
         while len(self._come) < n:
@@ -180,9 +183,10 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
     def _write(self, s: bytes) -> None:
         self._going += s
         if len(self._going) >= _WRITE_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was collected."""
         if self._going:
             going, self._going = self._going, bytearray()
             self._connected.sendall(going)

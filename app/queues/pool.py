@@ -18,7 +18,6 @@ MAX_RESTING_PER_QUEUE = 2
 MAX_REST_SECONDS = 20.0
 MAX_AGE_SECONDS = 60.0
 """Since it was dialled: a name may lead elsewhere by now."""
-_GOODBYE_SECONDS = 1.0
 
 
 class Link(Protocol):
@@ -30,7 +29,8 @@ class Link(Protocol):
 
     def publish(self, messages: Sequence[QueueMessage], until: float) -> Published: ...
 
-    def close(self, until: float) -> None: ...
+    def close(self) -> None:
+        """Waits for nobody."""
 
 
 class _Resting(NamedTuple):
@@ -54,7 +54,7 @@ class Pool:
             # The guard may be another one than at the dial.
             if self._is_young(link) and link.socket.is_quiet() and guard.allows(link.socket.address):
                 return link
-            _say_goodbye(link)
+            link.close()
         return None
 
     def put(self, queue_url: str, link: Link) -> None:
@@ -69,7 +69,7 @@ class Pool:
             if self._timer is None:
                 self._sweep_later()
         if leaves is not None:
-            _say_goodbye(leaves.link)
+            leaves.link.close()
 
     def close(self) -> None:
         """Close what rests; the pool can be used again."""
@@ -103,7 +103,7 @@ class Pool:
             if self._resting:
                 self._sweep_later()
         for one in leaving:
-            _say_goodbye(one.link)
+            one.link.close()
 
     def _sweep_later(self) -> None:
         timer = threading.Timer(MAX_REST_SECONDS / 2, self._sweep)
@@ -118,10 +118,6 @@ class Pool:
         self._lock, self._timer = threading.Lock(), None
         for one in copies:
             one.link.socket.close()
-
-
-def _say_goodbye(link: Link) -> None:
-    link.close(time.monotonic() + _GOODBYE_SECONDS)
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

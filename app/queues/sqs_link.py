@@ -77,7 +77,8 @@ class SqsLink:
             outcome.failed(failed.failure, str(failed))
         return outcome.published()
 
-    def close(self, until: float) -> None:
+    def close(self) -> None:
+        """Close the connection."""
         self.socket.close()
 
     def _exchange(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
