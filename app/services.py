@@ -59,6 +59,7 @@ from app.storage.numbers import Numbers
 from app.storage.rates import Rates
 from app.storage.recipient_keys import RecipientKeys
 from app.storage.reclassify_runs import ReclassifyRuns
+from app.storage.server_clocks import server_clocks
 from app.storage.suppressions import Suppressions
 from app.storage.traces import Traces
 from app.storage.wakes import Wakes
@@ -67,6 +68,7 @@ from app.tracking.urls import TrackingUrls
 from app.webhooks.breaker import BreakerRules
 from app.webhooks.health import HealthRules
 from app.webhooks.routing import plan_deliveries, wants
+from app.webhooks.skew import ClockSkew
 from config.queues import TaskName
 from config.settings import Settings, read_variable
 
@@ -208,6 +210,10 @@ class Services:
     @cached_property
     def endpoints(self) -> Endpoints:
         return Endpoints(self.database, self.keyring)
+
+    @cached_property
+    def clock_skew(self) -> ClockSkew:
+        return ClockSkew(server_clocks(self.database, self.redis))
 
     @cached_property
     def endpoint_health(self) -> EndpointHealth:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
@@ -106,6 +106,7 @@ def check_endpoint_url(
     allow_http: bool = False,
     extra_ports: Collection[int] = (),
     allow_networks: Iterable[IpNetwork] = (),
+    is_ours: Callable[[str], bool] = lambda host: False,
 ) -> str:
     """A webhook URL in its normal form: scheme and host in lower case, host as A-labels, no default port, a path.
 
@@ -116,6 +117,7 @@ def check_endpoint_url(
         allow_http: the operator allows plain HTTP (and then port 80).
         extra_ports: what the operator allows besides 443 and 8443.
         allow_networks: a literal address inside one of these is accepted, on any port: the operator opened it.
+        is_ours: whether a host is one of our own; events sent there would come back as hits.
 
     Raises:
         ValueError: one sentence for a person, without the URL.
@@ -135,6 +137,8 @@ def check_endpoint_url(
         host = f"[{address}]" if address.version == 6 else str(address)
     else:
         host = normalise_domain(parts.host)
+        if is_ours(host):
+            raise ValueError("must not be one of our own tracking hosts")
         if not is_public_domain(host):
             raise ValueError("must have a public host name (two labels or more, not a private suffix)")
         allowed = ENDPOINT_PORTS | set(extra_ports) | ({80} if allow_http else set())

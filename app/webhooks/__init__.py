@@ -1,5 +1,7 @@
-"""Webhooks out: which endpoint hears of an event (routing), what it is told (payload), how it is signed and sent.
+"""Webhooks out: which endpoint hears of an event, what it is told, how it is signed and sent, and what an answer means.
 
-`routing` and `payload` make deliveries during ingest and `app.storage.deliveries` keeps them. `tasks/webhooks.py` runs
-`delivery`, which sends through `transport` (`signing`, `address_guard`) and plans the next attempt with `schedule`.
+`routing` and `payload` make deliveries during ingest and `app.storage.deliveries` keeps them. `app.outbound` runs
+`delivery` in the `courier`: it asks the `gate` (`breaker`, `health`), takes from the `feed`, sends through `transport`
+(`request`, `signing`, `pool`, `connection`, `http_answer`, `address_guard`), reads the answer with `answers`, and plans
+what is next with `settle` and `schedule`.
 """

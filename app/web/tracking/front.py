@@ -176,6 +176,9 @@ class Front:
             return self._refuse(environ, start_response, "unsubscribe", "GET, HEAD, POST")
         # Read to the end before anything else: an unread body breaks the connection to nginx.
         form = read_form(environ) if method == "POST" else b""
+        if "HTTP_X_TELLTALE_BRAND" in environ:  # a webhook of ours, sent to where its events come from
+            self._count("unsubscribe", "loop")
+            return answers.show(environ, start_response, "508 Loop Detected", answers.NOT_ALLOWED)
         number = self._codes.decode(code)
         if number is None:
             if code.startswith(SEALED):

@@ -21,6 +21,7 @@ from app.outbound import EndpointRuns
 from app.services import Services, build_services
 from app.storage.endpoints import new_endpoint_id
 from app.storage.indexes import create_indexes
+from app.webhooks.skew import ClockSkew
 from config.settings import load_settings
 from tasks.webhooks import deliver_endpoint, wake_due_endpoints
 from tests.integration.webhooks.raw_server import RawServer, answer, silence, wait_until
@@ -198,3 +199,16 @@ def test_a_brand_hears_of_an_endpoint_that_is_gone_over_its_others(
     assert [(one["type"], one["data"]["endpoint_id"], one["data"]["reason"]) for one in told] == [
         ("endpoint.disabled", endpoint.id, "gone")
     ]
+
+
+def test_nothing_is_signed_while_our_clock_is_wrong(
+    services: Services, server: RawServer, make_deliveries: MakeDeliveries
+) -> None:
+    services.deliveries.insert_many(make_deliveries(1))
+    truth = services.clock_skew
+    services.clock_skew = ClockSkew({"mongodb": lambda: clock.now() - timedelta(seconds=121)})
+    assert not run(services)
+    assert server.connections == 0
+    services.clock_skew = truth
+    run(services)
+    assert len(server.requests) == 1

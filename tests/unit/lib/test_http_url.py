@@ -322,3 +322,13 @@ def test_subdomains_end_at_a_label_boundary() -> None:
     assert not covers(frozenset(), "shop.example")
     assert is_public_domain("shop.example")
     assert not is_public_domain("localhost")
+
+
+def test_an_endpoint_on_a_host_of_ours_is_refused_however_it_is_written() -> None:
+    def is_ours(host: str) -> bool:
+        return host == "t.shop.example"
+
+    assert check_endpoint_url("https://hooks.shop.example/in", is_ours=is_ours)
+    for url in ("https://t.shop.example/u/x", "https://T.Shop.Example./u/x", "https://t.shop.example:8443/"):
+        with pytest.raises(ValueError, match="one of our own"):
+            check_endpoint_url(url, is_ours=is_ours)
