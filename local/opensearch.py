@@ -9,7 +9,9 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -165,3 +167,21 @@ def _answers(port: int, cluster: str) -> bool:
             return f'"cluster_name":"{cluster}"'.encode() in answer.read(4096)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
+
+
+def main() -> None:
+    """Keep one, empty, until somebody presses Ctrl-C or sends TERM."""
+    ends = {signal.SIGINT, signal.SIGTERM}
+    with tempfile.TemporaryDirectory(prefix="telltale-opensearch-") as folder:
+        server = start_opensearch(Path(folder))
+        # Only now: what it started would inherit it, and not hear TERM either.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        try:
+            print(f"TELLTALE_OPENSEARCH_URL={server.url}", flush=True)
+            signal.sigwait(ends)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

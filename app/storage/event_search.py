@@ -158,13 +158,8 @@ def _by_block(query: SearchQuery) -> list[Document]:
     asked += [_has(word) for word in query.words]
     if not asked:
         return []
-    block = {
-        "from": "blocks",
-        "localField": "bl",
-        "foreignField": "_id",
-        "pipeline": [{"$project": {"_id": 0, "l": 1, "j": 1}}],
-        "as": "block",
-    }
+    # The whole block: with a pipeline that takes two fields of it, MongoDB 6 needs four times as long.
+    block = {"from": "blocks", "localField": "bl", "foreignField": "_id", "as": "block"}
     return [{"$lookup": block}, {"$match": {"$and": asked}}]
 
 
