@@ -228,3 +228,11 @@ def test_everything_else_goes_to_flask(world: World) -> None:
     for path in ("/", "/v1/messages", "/o", "/healthz", "/other/o/x", ""):
         assert world.hit(path)[2] == b"flask"
     assert world.passed_on == ["/", "/v1/messages", "/o", "/healthz", "/other/o/x", ""]
+
+
+def test_a_webhook_of_ours_that_comes_back_to_us_unsubscribes_nobody(world: World) -> None:
+    path, body = f"/u/{world.code(2)}", b"List-Unsubscribe=One-Click"
+    status, _, _ = world.hit(path, "POST", body=body, HTTP_X_TELLTALE_BRAND="alder")
+    assert status == "508 Loop Detected"
+    assert (world.records(), world.counted) == ([], [("unsubscribe", "loop")])
+    assert world.hit(path, "POST", body=body)[0] == "200 OK"
