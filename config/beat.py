@@ -20,6 +20,8 @@ CHECK_NUMBERS_SECONDS = 60.0
 """A restored backup is noticed before much can be built on lost numbers; the check is two indexed reads."""
 EXPIRE_SECONDS = 900.0
 """Retention is counted in days. A quarter of an hour keeps each run's share of deleting small."""
+ARCHIVE_SECONDS = 60.0
+"""An hour is written ten minutes after its end; each run does as much of what is behind as it has time for."""
 
 PERIOD_SECONDS: dict[TaskName, float] = {
     TaskName.WAKE_DUE_ENDPOINTS: WAKE_DUE_SECONDS,
@@ -27,6 +29,7 @@ PERIOD_SECONDS: dict[TaskName, float] = {
     TaskName.CHECK_JOURNAL: CHECK_JOURNAL_SECONDS,
     TaskName.CHECK_NUMBERS: CHECK_NUMBERS_SECONDS,
     TaskName.EXPIRE_DATA: EXPIRE_SECONDS,
+    TaskName.ARCHIVE_HOUR: ARCHIVE_SECONDS,
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.lib.http_url import covers, is_public_domain
+from app.models.archive import ArchivePlace
 from app.models.block import Channel
 from app.models.bot_policy import DEFAULT_BOT_POLICY, BotPolicy
 from app.models.delivery import Endpoint
@@ -115,6 +116,8 @@ class Brand:
     retention: Retention = field(default_factory=Retention)
     bots: BotPolicy = DEFAULT_BOT_POLICY
     """How its hits are judged."""
+    archive: ArchivePlace | None = None
+    """Where its events are copied to every hour."""
 
     def allows_destination(self, host: str) -> bool:
         """Whether a link may lead to `host` (from `app.lib.http_url.check_destination`).

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from app.brands.archive_schema import archive_place
 from app.brands.bot_schema import BotsSchema
 from app.brands.brand import AppLinks, Brand, LinkPolicy, Page, Retention, Unsubscribe, Utm
 from app.brands.faults import BrandsFileRefused, Fault, brand_label, faults_of
@@ -24,6 +25,7 @@ from app.brands.schema import (
 )
 from app.brands.secrets import SecretReader
 from app.lib.yaml_text import YamlFault, read_yaml
+from app.models.archive import ArchivePlace
 from app.models.bot_policy import BotPolicy
 from app.models.event import EventKind
 
@@ -70,7 +72,7 @@ def secret_references(name: str, raw: bytes) -> tuple[str, ...]:
     found = {
         reference
         for entry in _file_schema(name, raw).entries
-        for reference in references_of(_list_at(entry, "endpoints"), entry.get("event_queue"))
+        for reference in references_of(_list_at(entry, "endpoints"), entry.get("event_queue"), entry.get("archive"))
     }
     return tuple(sorted(found))
 
@@ -139,6 +141,7 @@ def _brand(name: str, schema: BrandSchema, secrets: SecretReader, rules: Endpoin
         app_links=_app_links(schema.app_links),
         retention=_retention(schema),
         bots=_bots(schema.bots),
+        archive=_archive(name, schema, secrets),
     )
 
 
@@ -200,6 +203,13 @@ def _retention(schema: BrandSchema) -> Retention:
         delivery_days=chosen.deliveries,
         events=tuple((kind, getattr(chosen, kind.value, None) or schema.retention_days) for kind in EventKind),
     )
+
+
+def _archive(name: str, schema: BrandSchema, secrets: SecretReader) -> ArchivePlace | None:
+    try:
+        return None if schema.archive is None else archive_place(schema.archive, secrets.text)
+    except ValueError as error:
+        raise BrandsFileRefused([Fault(name, str(error), f'"{schema.id}"', "archive")]) from error
 
 
 def _bots(schema: BotsSchema) -> BotPolicy:

@@ -55,12 +55,15 @@ def endpoints_of(name: str, schema: BrandSchema, secrets: SecretReader, rules: E
     return tuple(endpoints)
 
 
-def references_of(endpoints: Sequence[object], event_queue: object) -> Iterator[str]:
+def references_of(endpoints: Sequence[object], event_queue: object, archive: object) -> Iterator[str]:
     """Every reference in raw entries of a file that may be faulty otherwise."""
-    for entry in (*endpoints, event_queue):
+    for entry in (*endpoints, event_queue, archive):
         if isinstance(entry, dict):
             secrets = entry.get("secrets")
-            for reference in (*(secrets if isinstance(secrets, list) else ()), entry.get("queue")):
+            for reference in (
+                *(secrets if isinstance(secrets, list) else ()),
+                *(entry.get(key) for key in ("queue", "access_key_id", "secret_access_key")),
+            ):
                 if isinstance(reference, str) and reference.startswith(("env:", "file:")):
                     yield reference
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from app.brands.archive_schema import ArchiveSchema
 from app.brands.bot_schema import BotsSchema, ThresholdsSchema
 from app.brands.endpoint_schema import EVENT_TYPES as EVENT_TYPES  # noqa: PLC0414 - part of the shape
 from app.brands.endpoint_schema import EndpointRules as EndpointRules  # noqa: PLC0414
@@ -240,6 +241,7 @@ class BrandSchema(Shared):
     sms_host: Domain | None = None
     endpoints: Annotated[tuple[EndpointSchema, ...], Field(max_length=20)] = ()
     event_queue: EventQueueSchema | None = None
+    archive: ArchiveSchema | None = None
     app_links: AppLinksSchema = AppLinksSchema()
 
     @model_validator(mode="after")
@@ -273,5 +275,6 @@ MODELS: tuple[type[BaseModel], ...] = (
     AppLinksSchema,
     AppleAppSchema,
     AndroidAppSchema,
+    ArchiveSchema,
 )
 """For suggestions when a field is misspelt."""

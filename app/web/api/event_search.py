@@ -8,6 +8,7 @@ from typing import Any
 
 from app.brands.brand import Brand
 from app.errors import InvalidRequest
+from app.event_json import events_json
 from app.lib import clock
 from app.models.api_key import Scope
 from app.models.event import PUBLIC_KINDS, EventKind, Verdict
@@ -15,7 +16,6 @@ from app.models.search import Facet, Interval, SearchQuery, Summary, TooWide, Wo
 from app.search.kept import kept_since
 from app.search.search import Wanted
 from app.tracking.codes import Codes
-from app.web.api.event_json import events_json
 from app.web.api.event_search_schemas import (
     DEFAULT_DAYS,
     MAX_DAYS,

@@ -11,10 +11,10 @@ import base64
 import binascii
 
 from app.errors import InvalidRequest
+from app.event_json import events_json
 from app.lib import clock
 from app.models.api_key import Scope
 from app.models.event import PUBLIC_KINDS, Event
-from app.web.api.event_json import events_json
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.schemas import EventPage, EventQuery
 

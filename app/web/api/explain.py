@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.event_json import events_json, judgement_json
 from app.lib import clock, ids
 from app.models.api_key import Scope
 from app.models.event import HIT_KINDS, Event, EventKind, Judgement
 from app.web.api import explain_words as words
-from app.web.api.event_json import events_json, judgement_json
 from app.web.api.explain_conclusion import conclude
 from app.web.api.explain_schemas import MessageExplained
 from app.web.api.messages import own_message

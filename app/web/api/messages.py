@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from app.brands.brand import Utm
 from app.errors import InvalidRequest, NotFound
+from app.event_json import event_json, events_json
 from app.lib import clock
 from app.messages import planning, register
 from app.messages.draft import NO_UTM, Addressee, Draft
@@ -21,7 +22,6 @@ from app.models.idempotency import Decision
 from app.models.message import Message, Recipient
 from app.tracking.codes import TOKEN_NUMBERS
 from app.web.api import idempotency
-from app.web.api.event_json import event_json, events_json
 from app.web.api.fields import parse_moment
 from app.web.api.message_schemas import NewMessages, NewUtm, RegisteredMessages, mime_of
 from app.web.api.operation import Call, Operation, Reply

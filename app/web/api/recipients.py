@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from app.errors import InvalidRequest, NotFound
+from app.event_json import events_json
 from app.ingest.personal import PURPOSE
 from app.lib import clock
 from app.messages.addresses import check_address
@@ -18,7 +19,6 @@ from app.models.event import Event
 from app.models.idempotency import Decision
 from app.models.message import Message
 from app.web.api import idempotency
-from app.web.api.event_json import events_json
 from app.web.api.operation import Call, Operation, Reply
 from app.web.api.recipient_schemas import ErasedAnswer, ErasePerson, ExportPerson, PersonAnswer, PersonRef
 
