@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from local import process_groups
 from local.process_groups import Leader
 
-WORKERS = ("worker-ingest", "worker-webhooks", "worker-maintenance")
+WORKERS = ("worker-ingest", "worker-webhooks", "worker-maintenance", "worker-archive")
 STOP_ORDER: tuple[tuple[tuple[str, ...], float], ...] = (
     (("nginx",), 15.0),
     (("uwsgi",), 40.0),

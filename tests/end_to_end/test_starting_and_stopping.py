@@ -26,6 +26,7 @@ PROGRAMS = {
     "worker-ingest",
     "worker-webhooks",
     "worker-maintenance",
+    "worker-archive",
     "beat",
     "flower",
     "mongod",
