@@ -85,11 +85,10 @@ class AmqpLink:
         return Published(frozenset(self._confirmed), failure)
 
     def close(self) -> None:
-        """Say goodbye, for the broker would log a connection that breaks off; do not wait for its answer."""
-        self.socket.allow(time.monotonic() + _GOODBYE_SECONDS, 0)
+        """Say goodbye: the broker's owner would see a warning for each connection that just breaks off."""
+        self.socket.allow(time.monotonic() + _GOODBYE_SECONDS, _TALK_BYTES)
         with suppress(Exception):  # the connection is closed in any case
-            self._connection.send_method(spec.Connection.Close, "BsBB", (200, "", 0, 0))
-            self._connection.transport.flush()
+            self._connection.close()
         self.socket.close()
 
     def _send(self, message: QueueMessage) -> None:
@@ -169,7 +168,7 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
         yield self.sock  # the time that is left is set at every call below
 
     def _read(self, n: int, initial: bool = False) -> bytes:
-        self.flush()
+        self._flush()
         if n > _FRAME_BYTES:
             raise exceptions.UnexpectedFrame("longer than agreed")
         while len(self._come) < n:
@@ -183,10 +182,9 @@ class _BoundedTransport(TCPTransport):  # type: ignore[misc]  # untyped
     def _write(self, s: bytes) -> None:
         self._going += s
         if len(self._going) >= _WRITE_BYTES:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
-        """Send what was collected."""
+    def _flush(self) -> None:
         if self._going:
             going, self._going = self._going, bytearray()
             self._connected.sendall(going)

@@ -30,7 +30,7 @@ class Link(Protocol):
     def publish(self, messages: Sequence[QueueMessage], until: float) -> Published: ...
 
     def close(self) -> None:
-        """Waits for nobody."""
+        """Takes a tenth of a second at most: whoever publishes may be waiting for it."""
 
 
 class _Resting(NamedTuple):
