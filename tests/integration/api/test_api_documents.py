@@ -46,7 +46,7 @@ def test_every_route_under_v1_is_in_the_document_and_the_other_way_round(
     }
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert routes == described
-    assert len(routes) == 27
+    assert len(routes) == 28
 
 
 def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
@@ -60,6 +60,14 @@ def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
 def test_answers_are_what_the_document_says(document: dict[str, Any], call: Call, client: FlaskClient) -> None:
     (message,) = call("POST", "/v1/messages", email()).get_json()["messages"]
     one = f"/v1/messages/{message['id']}"
+    made = call(
+        "POST", "/v1/endpoints", {"url": "https://hooks.alder.example/in", "batching": {}, "rate_per_second": 1}
+    )
+    endpoint = f"/v1/endpoints/{made.get_json()['id']}"
+    tested = call("POST", f"{endpoint}/test")
+    call("PATCH", endpoint, {"disabled": True})
+    replays = [call("POST", "/v1/replays", {"since": "2026-01-01T00:00:00Z", "dry_run": dry}) for dry in (True, False)]
+    replay = f"/v1/replays/{replays[1].get_json()['id']}"
     answers = [
         ("/v1/messages", call("POST", "/v1/messages", email(pixel="both"))),
         ("/v1/messages", call("POST", "/v1/messages", sms())),
@@ -77,9 +85,19 @@ def test_answers_are_what_the_document_says(document: dict[str, Any], call: Call
         ("/v1/stats", call("GET", f"/v1/stats?by=link&message_id={message['id']}")),
         ("/v1/stats", call("GET", "/v1/stats?by=link")),
         ("/v1/stats/definitions", call("GET", "/v1/stats/definitions")),
-        ("/v1/endpoints", call("POST", "/v1/endpoints", {"url": "https://hooks.alder.example/in"})),
+        ("/v1/endpoints", made),
         ("/v1/endpoints", call("GET", "/v1/endpoints")),
+        ("/v1/endpoints/{endpoint_id}", call("GET", endpoint)),
+        ("/v1/endpoints/{endpoint_id}", call("PATCH", endpoint, {"disabled": False, "recover": True})),
+        ("/v1/endpoints/{endpoint_id}", call("PATCH", endpoint, {"max_in_flight": 0})),
+        ("/v1/endpoints/{endpoint_id}/test", tested),
+        ("/v1/endpoints/{endpoint_id}/secrets", call("POST", f"{endpoint}/secrets", {})),
         ("/v1/deliveries", call("GET", "/v1/deliveries")),
+        ("/v1/deliveries/{delivery_id}", call("GET", f"/v1/deliveries/{tested.get_json()['delivery_id']}")),
+        *(("/v1/replays", answer) for answer in replays),
+        ("/v1/replays", call("GET", "/v1/replays")),
+        ("/v1/replays/{replay_id}", call("GET", replay)),
+        ("/v1/replays/{replay_id}", call("DELETE", replay)),
     ]
     for path, response in answers:
         described = document["paths"][path][response.request.method.lower()]["responses"][str(response.status_code)]
