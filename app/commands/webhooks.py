@@ -36,9 +36,7 @@ def group() -> None:
 @group.command("listen")
 @click.option("--port", default=8085, show_default=True, type=click.IntRange(0, 65535), help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option(
-    "--secret", "secrets", multiple=True, envvar="TELLTALE_LISTEN_SECRET", help="whsec_…; several may be given."
-)
+@click.option("--secret", "secrets", multiple=True, help="whsec_…; several may be given.")
 @click.option("--status", default=204, show_default=True, type=click.IntRange(200, 599), help="What to answer.")
 def listen(port: int, host: str, secrets: tuple[str, ...], status: int) -> None:
     """Receive webhooks on this machine: verify each and print it. Needs no settings and no servers."""

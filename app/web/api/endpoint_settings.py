@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.brands.brand import Brand
 from app.errors import Conflict, InvalidRequest, NotFound
@@ -16,17 +17,17 @@ from app.lib.http_url import check_endpoint_url
 from app.lib.queue_url import check_queue_url
 from app.lib.retry_delays import check_delays
 from app.models.delivery import Batching, Endpoint, PayloadMode, Secret, Transport
+from app.services import Services
 from app.storage.endpoint_documents import StoredEndpoint
 from app.web.api.operation import Call
 from app.web.api.webhook_schemas import EndpointSettings
 from app.webhooks.endpoint_secrets import active
-from config.settings import Settings
 
 _ENDPOINT_ID = re.compile(r"ep_[0-9A-Z]{26}", re.ASCII)
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
-def apply(stored: StoredEndpoint, body: EndpointSettings, names: set[str], settings: Settings) -> StoredEndpoint:
+def apply(stored: StoredEndpoint, body: EndpointSettings, names: set[str], services: Services) -> StoredEndpoint:
     """An endpoint as its owner wants it.
 
     Args:
@@ -36,7 +37,7 @@ def apply(stored: StoredEndpoint, body: EndpointSettings, names: set[str], setti
         InvalidRequest: (422) a field, or how they stand together; `errors` says which.
     """
     description = body.description if "description" in names else stored.description
-    changes = {name: _READ[name](body, settings) for name in names if name in _READ}
+    changes = {name: _READ[name](body, services) for name in names if name in _READ}
     endpoint = replace(stored.endpoint, **changes)
     if endpoint.transport is not Transport.QUEUE and not endpoint.url:
         raise refused("/url", "is needed for this transport", code="invalid_endpoint_url")
@@ -52,21 +53,26 @@ def refused(pointer: str, detail: str, *, code: str = "invalid_request") -> Inva
     return InvalidRequest(about, code=code, errors=errors, status=422)
 
 
-def _url(body: EndpointSettings, settings: Settings) -> str:
+def _url(body: EndpointSettings, services: Services) -> str:
     if body.url is None:
         return ""
+    settings = services.settings
     try:
-        return check_endpoint_url(
+        url = check_endpoint_url(
             body.url, allow_http=settings.webhook_allow_http, allow_networks=settings.webhook_allow_networks
         )
     except ValueError as error:
         # `from None`: the cause may quote the URL, which may carry a token.
         raise refused("/url", str(error), code="invalid_endpoint_url") from None
+    if services.brands.by_host(urlsplit(url).hostname or "") is not None:
+        raise refused("/url", "must not lead back to Telltale", code="invalid_endpoint_url")
+    return url
 
 
-def _queue(body: EndpointSettings, settings: Settings) -> str:
+def _queue(body: EndpointSettings, services: Services) -> str:
     if body.queue is None:
         return ""
+    settings = services.settings
     try:
         return check_queue_url(
             body.queue, allow_networks=settings.webhook_allow_networks, allow_plain=settings.webhook_allow_http
@@ -75,26 +81,26 @@ def _queue(body: EndpointSettings, settings: Settings) -> str:
         raise refused("/queue", str(error)) from None
 
 
-def _headers(body: EndpointSettings, _: Settings) -> tuple[tuple[str, str], ...]:
+def _headers(body: EndpointSettings, _: Services) -> tuple[tuple[str, str], ...]:
     try:
         return check_headers(body.headers.items())
     except ValueError as error:
         raise refused("/headers", str(error)) from None
 
 
-def _delays(body: EndpointSettings, _: Settings) -> tuple[float, ...]:
+def _delays(body: EndpointSettings, _: Services) -> tuple[float, ...]:
     try:
         return check_delays(body.delays)
     except ValueError as error:
         raise refused("/delays", str(error)) from None
 
 
-def _batching(body: EndpointSettings, _: Settings) -> Batching | None:
+def _batching(body: EndpointSettings, _: Services) -> Batching | None:
     wanted = body.batching
     return None if wanted is None else Batching(wanted.max_events, wanted.max_bytes, wanted.max_wait_seconds)
 
 
-_READ: dict[str, Callable[[EndpointSettings, Settings], Any]] = {
+_READ: dict[str, Callable[[EndpointSettings, Services], Any]] = {
     "url": _url,
     "queue": _queue,
     "headers": _headers,

@@ -48,7 +48,7 @@ def create(call: Call) -> Reply:
     body = call.body_as(NewEndpoint)
     secret = make_secret(body.secret, new_secret_id(), clock.from_ms(clock.now_ms()))
     empty = StoredEndpoint(Endpoint(id="", brand_id=call.brand.id, url="", secrets=(secret,)), clock.now())
-    made = apply(empty, body, set(NewEndpoint.model_fields), call.services.settings)
+    made = apply(empty, body, set(NewEndpoint.model_fields), call.services)
     commitment = idempotency.commit(call, lambda: Decision(resource=new_endpoint_id()))
     endpoint = replace(made.endpoint, id=commitment.decision.resource or "")
     # Inserting an id that is there changes nothing, so what is stored, and not what we made up, is the answer.
@@ -76,7 +76,7 @@ def change(call: Call) -> Reply:
     body, endpoint_id, now = call.body_as(EndpointChange), call.arguments["endpoint_id"], clock.now()
     names = set(body.model_fields_set) - {"disabled", "recover"}
     if names or file_endpoint(call.brand, endpoint_id) is None:
-        apply(stored_endpoint(call), body, names, call.services.settings)
+        apply(stored_endpoint(call), body, names, call.services)
     _check_recover(call, body)
     commitment = idempotency.commit(call, lambda: Decision(resource=_CHANGE_ID + ids.to_text(ids.new_id())))
     change_id = commitment.decision.resource or ""
@@ -84,7 +84,7 @@ def change(call: Call) -> Reply:
         changed = call.services.endpoints.update(
             call.brand.id,
             endpoint_id,
-            lambda stored: apply(stored, body, names, call.services.settings),
+            lambda stored: apply(stored, body, names, call.services),
             change_id=change_id,
         )
         if changed is None:

@@ -43,6 +43,8 @@ def test_a_repeat_gives_the_same_endpoint_and_secret(call: Call, services: Servi
     [
         "ftp://hooks.alder.example/",
         "https://localhost/",
+        "https://click.ALDER.example/o/x",
+        "https://t.birch.example./",
         "https://10.0.0.1/",
         "https://user:pw@hooks.alder.example/",
         "https://hooks.alder.example:22/",
