@@ -6,8 +6,10 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from app.errors import StoreUnavailable
 from app.lib import clock
@@ -36,6 +38,8 @@ PARKED_AT_ONCE = 2_000
 QUEUE_SECONDS = 15.0
 """For one call of a brand's queue."""
 
+QUEUE_CALLS = 16
+"""Of all brands' queues at once in this process; one per endpoint, because a run makes one call at a time."""
 _MESSAGE_ID = re.compile(rb'"message_id":"(msg_[0-9A-Za-z]{1,64})"')
 _log = logging.getLogger("telltale.webhooks")
 Key = tuple[str, str]
@@ -55,6 +59,8 @@ class EndpointRuns:
             services.settings.webhook_allow_networks, is_ours=lambda host: services.brands.by_host(host) is not None
         )
         self._queues = Queues(self._guard)
+        # Of their own: brokers that hang must not keep runs from their stores.
+        self._queue_threads = ThreadPoolExecutor(QUEUE_CALLS, thread_name_prefix="brand-queues")
         self._senders = Senders(self._guard, allow_http=services.settings.webhook_allow_http)
 
     async def run(self, key: Key) -> bool:
@@ -80,6 +86,7 @@ class EndpointRuns:
         """Let go of all connections; no run is under way any more."""
         await self._senders.close()
         await asyncio.to_thread(self._queues.close)
+        self._queue_threads.shutdown(wait=False)
 
     def find(self, brand_id: str, endpoint_id: str) -> tuple[Endpoint, Health] | None:
         """The endpoint as it is now, with the operator's ceiling on its deadline, and how it is; None when nothing can
@@ -126,9 +133,18 @@ class EndpointRuns:
         keys = endpoint.keys_at(now)
         messages = [_message(endpoint, delivery, keys, now, reason) for delivery in deliveries]
         started = asyncio.get_running_loop().time()
-        published = await asyncio.to_thread(
-            self._queues.publish, endpoint.queue, messages, deadline_seconds=QUEUE_SECONDS
-        )
+        call = partial(self._queues.publish, endpoint.queue, messages, deadline_seconds=QUEUE_SECONDS)
+        published = await asyncio.get_running_loop().run_in_executor(self._queue_threads, call)
+        if published.failure is not None:
+            log_event(
+                _log,
+                WARNING,
+                "brand_queue_refused",
+                brand_id=endpoint.brand_id,
+                endpoint_id=endpoint.id,
+                reason=published.failure.value,
+                detail=published.detail,
+            )
         seconds = round(asyncio.get_running_loop().time() - started, 4)
         attempts = []
         for delivery, message in zip(deliveries, messages, strict=True):

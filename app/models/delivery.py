@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -75,6 +75,10 @@ class Batching:
     """1-60: how long the first of them may wait for others. Nothing waits when the limit is reached."""
 
 
+MAX_QUEUED_BYTES = 250_000
+"""Of a batch in a queue: SQS takes 256 KiB, what stands beside the body included."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a brand wants its events. From brands.yaml (id as written there) or from the API (`ep_…`)."""
@@ -92,7 +96,7 @@ class Endpoint:
     max_in_flight: int = 8
     transport: Transport = Transport.HTTP
     queue: str = field(default="", repr=False)
-    """URL of the brand's message queue, with its credentials (`app.queues.targets` reads it)."""
+    """URL of the brand's message queue, with its credentials (`app.lib.queue_url` reads it)."""
     batching: Batching | None = None
     """None: one event per request."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -105,6 +109,13 @@ class Endpoint:
     """Seconds between attempts in place of the usual schedule; at most 20, each at most 24 h, 7 d together."""
     fallback_attempts: int = 4
     """`http_then_queue`: after so many failed attempts the queue gets it."""
+
+    @property
+    def limits(self) -> Batching | None:
+        """`batching`, within what one message of a queue may have."""
+        if self.batching is None or not self.queue:
+            return self.batching
+        return replace(self.batching, max_bytes=min(self.batching.max_bytes, MAX_QUEUED_BYTES))
 
     def keys_at(self, now: datetime) -> tuple[bytes, ...]:
         """The keys that sign at a moment, newest first."""

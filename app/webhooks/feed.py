@@ -134,7 +134,7 @@ class Feed:
             self._ledger.has_due,
             *self._key,
             now=clock.now(),
-            batching=self._endpoint.batching,
+            batching=self._endpoint.limits,
             strict=self._endpoint.strict,
         )
 
@@ -163,7 +163,7 @@ class Feed:
                 lease_seconds=self._lease_seconds,
                 limit=limit,
                 token=self._token,
-                batching=self._endpoint.batching,
+                batching=self._endpoint.limits,
                 strict=self._endpoint.strict,
             )
         except StoreUnavailable as error:

@@ -80,7 +80,7 @@ def delivery_of(endpoint: Endpoint, items: tuple[Item, ...], now: datetime) -> D
     """A delivery of an event, or of a batch where the endpoint takes batches."""
     delivery_id = f"{items[0].event_id}:{endpoint.id}"
     due_at, batch_id = now, ""
-    if (batching := endpoint.batching) is not None:
+    if (batching := endpoint.limits) is not None:
         batch_id = batch_id_of(delivery_id, int(now.timestamp() * 1000))
         if len(items) < batching.max_events:
             due_at = now + timedelta(seconds=batching.max_wait_seconds)
@@ -111,7 +111,7 @@ def _bodies(
 
 def _batches(endpoint: Endpoint, items: Sequence[Item], now: datetime) -> Iterator[Delivery]:
     """In their order, as few as the endpoint's limits allow."""
-    batching = endpoint.batching
+    batching = endpoint.limits
     if batching is None:
         raise ValueError("an endpoint that takes no batches")
     some: list[Item] = []
