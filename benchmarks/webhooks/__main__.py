@@ -59,9 +59,11 @@ def _front(seen: front.OpenToWebhook) -> Figures:
     return {"open_to_webhook_p99_ms": round(_quantile(seen.sorted_ms, 0.99))}
 
 
-def _fairness(sorted_ms: Sequence[float]) -> Figures:
-    print(f"healthy brands beside bad ones, event to webhook, ms: {_quantiles(sorted_ms)}")
-    return {"healthy_p99_ms": round(_quantile(sorted_ms, 0.99))}
+def _fairness(seen: fairness.Healthy) -> Figures:
+    print(f"healthy brands beside bad ones, event to webhook, ms: {_quantiles(seen.sorted_ms)}")
+    print(f"  stored late p99 {seen.late_p99_ms:.1f} ms")
+    _print_cpu("healthy event", seen.cpu_us)
+    return {"healthy_p99_ms": round(_quantile(seen.sorted_ms, 0.99))}
 
 
 def _print_cpu(what: str, cpu_us: Mapping[str, float]) -> None:

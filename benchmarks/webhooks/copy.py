@@ -126,6 +126,11 @@ class Copy:
             made = [_opened(block, index) for index in range(start, start + count)]
             self._outbox.write(made, {block.start: block})
 
+    def tell(self, opens: Sequence[tuple[Block, int]]) -> None:
+        """One open of each of some recipients, by mailing and number: stored and woken as ingest does with a batch."""
+        blocks = {block.start: block for block, _ in opens}
+        self.services.wake(self._outbox.write([_opened(block, index) for block, index in opens], blocks))
+
     def wait_until_recorded(self, events: int, seconds: float) -> float:
         """Wait until nothing waits and the receiver has counted so many events; answers when, on perf_counter's clock.
 
