@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pymongo.database import Database
 from redis import Redis
@@ -37,6 +37,8 @@ from app.privacy.recipients import Vault
 from app.privacy.rotation import Rotation, Stores
 from app.privacy.token_keys import TokenKeys
 from app.privacy.token_messages import TokenMessages
+from app.search.indexer import Indexer
+from app.search.search import Search
 from app.storage.api_keys import ApiKeys
 from app.storage.batches import Batches
 from app.storage.block_cache import BlockCache
@@ -51,6 +53,7 @@ from app.storage.delivery_rows import KEPT_FOR
 from app.storage.endpoint_health import EndpointHealth
 from app.storage.endpoints import Endpoints
 from app.storage.erasures import Erasures
+from app.storage.event_search import EventSearch
 from app.storage.events import EventStore
 from app.storage.idempotency import Idempotency
 from app.storage.indexes import store_id
@@ -59,6 +62,7 @@ from app.storage.numbers import Numbers
 from app.storage.rates import Rates
 from app.storage.recipient_keys import RecipientKeys
 from app.storage.reclassify_runs import ReclassifyRuns
+from app.storage.search_state import SearchStates
 from app.storage.server_clocks import server_clocks
 from app.storage.suppressions import Suppressions
 from app.storage.traces import Traces
@@ -71,6 +75,9 @@ from app.webhooks.routing import plan_deliveries, wants
 from app.webhooks.skew import ClockSkew
 from config.queues import TaskName
 from config.settings import Settings, read_variable
+
+if TYPE_CHECKING:
+    from app.search.opened import Opened
 
 _log = logging.getLogger("telltale.services")
 
@@ -194,6 +201,32 @@ class Services:
     @cached_property
     def batches(self) -> Batches:
         return Batches(self.database)
+
+    @cached_property
+    def search(self) -> Search:
+        stored, opened = EventSearch(self.database), self._opensearch
+        return Search(stored) if opened is None else Search(stored, opened.finder, self.search_states)
+
+    @cached_property
+    def search_states(self) -> SearchStates:
+        return SearchStates(self.database)
+
+    @cached_property
+    def indexer(self) -> Indexer | None:
+        """None where there is no search index."""
+        opened, stored = self._opensearch, EventSearch(self.database)
+        if opened is None:
+            return None
+        return Indexer(events=self.events, stored=stored, states=self.search_states, index=opened.index)
+
+    @cached_property
+    def _opensearch(self) -> Opened | None:
+        url = self.settings.opensearch_url
+        if url is None:
+            return None
+        from app.search.opened import open_search  # its client is large, and most deployments have no index
+
+        return open_search(url, f"telltale-{self.store_id.lower()}")
 
     @cached_property
     def suppressions(self) -> Suppressions:

@@ -12,8 +12,12 @@ from config.queues import TaskName
 
 WAKE_DUE_SECONDS = 2.0
 """A delivery that is due waits one tick more at most; the shortest retry delay is a few seconds."""
+REPLAY_SECONDS = 2.0
+"""A replay is made due up to 10 s ahead; a few ticks may be lost."""
 COMPACT_SECONDS = 5.0
 """Every marker that waits is read with every figure, and a busy front makes some ten markers a second."""
+INDEX_SECONDS = 10.0
+"""Searches may rely on an index that is two minutes behind; nothing is younger than 20 s in it anyway."""
 CHECK_JOURNAL_SECONDS = 30.0
 """The lag that is worth a warning is 30 s; looking more often warns no earlier."""
 CHECK_NUMBERS_SECONDS = 60.0
@@ -25,7 +29,9 @@ ARCHIVE_SECONDS = 60.0
 
 PERIOD_SECONDS: dict[TaskName, float] = {
     TaskName.WAKE_DUE_ENDPOINTS: WAKE_DUE_SECONDS,
+    TaskName.REPLAY: REPLAY_SECONDS,
     TaskName.COMPACT_COUNTS: COMPACT_SECONDS,
+    TaskName.INDEX_EVENTS: INDEX_SECONDS,
     TaskName.CHECK_JOURNAL: CHECK_JOURNAL_SECONDS,
     TaskName.CHECK_NUMBERS: CHECK_NUMBERS_SECONDS,
     TaskName.EXPIRE_DATA: EXPIRE_SECONDS,

@@ -22,7 +22,7 @@ app = Celery(
     changes=celery_settings(settings, web=False),
     # Whatever way a task is declared, it keeps to the rules of tasks/base.py.
     task_cls=TelltaleTask,
-    include=["tasks.ingest", "tasks.webhooks", "tasks.replays", "tasks.archive", "tasks.maintenance"],
+    include=["tasks.ingest", "tasks.webhooks", "tasks.replays", "tasks.archive", "tasks.maintenance", "tasks.search"],
 )
 
 

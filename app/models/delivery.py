@@ -159,6 +159,13 @@ class Delivery:
     `too_large`, `aborted`, `expired`."""
     strict: bool = False
     """Its endpoint wants its events in order."""
+    replayed_at: datetime | None = None
+    """When a replay began it anew."""
+
+    @property
+    def begun_at(self) -> datetime:
+        """From when on its time runs out."""
+        return self.replayed_at or self.created_at
 
     @property
     def webhook_id(self) -> str:

@@ -25,7 +25,8 @@ from app.storage.events import batch_digest
 MOST_EVENTS = 1000
 """Of one message. Who has more is not looked back over: a link that is passed around, not a scanner."""
 _CHUNK = 50
-_SECONDS = 15.0
+_SECONDS = 7.0
+"""From the stamps of what is new to its commit, as for events (`_INSERT_SECONDS`): readers page by that stamp."""
 _ATTEMPTS = 5
 
 

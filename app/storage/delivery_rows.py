@@ -151,6 +151,7 @@ class DeliveryRows:
             state=DeliveryState(row["state"]),
             closed=row.get("closed", ""),
             strict=row.get("strict", False),
+            replayed_at=row.get("replayed_at"),
         )
 
     def to_record(self, row: Document) -> DeliveryRecord:

@@ -82,6 +82,7 @@ class DeliveryUpkeep:
                         "next_attempt_at": due_at,
                         "attempts": 0,
                         "replayed": nonce,
+                        "replayed_at": due_at,
                         "frozen": True,
                     },
                     "$unset": {"expire_at": "", "closed": "", "token": ""},

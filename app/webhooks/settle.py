@@ -31,7 +31,7 @@ def settle(
         # Due at once: whoever comes next finds the endpoint disabled, and parks it or puts it into the queue.
         return Result(replace(delivery, attempts=attempts, next_attempt_at=ended_at), attempt)
     if not answer.counts:
-        if is_expired(delivery.created_at, ended_at, factor=delay_factor):
+        if is_expired(delivery.begun_at, ended_at, factor=delay_factor):
             return Result(replace(delivery, state=DeliveryState.DEAD, closed=EXPIRED), attempt)
         return Result(
             _again(delivery, 0.0, max(answer.pause_seconds, answer.retry_after), ended_at, delay_factor), attempt
@@ -44,7 +44,7 @@ def settle(
 
 
 def _again(delivery: Delivery, scheduled: float, asked: float, now: datetime, factor: float) -> Delivery:
-    wait = wait_seconds(scheduled, asked, created_at=delivery.created_at, now=now, factor=factor)
+    wait = wait_seconds(scheduled, asked, created_at=delivery.begun_at, now=now, factor=factor)
     return replace(delivery, next_attempt_at=now + timedelta(seconds=wait))
 
 
