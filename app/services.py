@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from pymongo.database import Database
@@ -14,6 +14,7 @@ from redis import Redis
 from app.brands import BrandRegistry, EndpointRules
 from app.broker import Broker
 from app.errors import BrokerUnavailable
+from app.event_blocks import blocks_of
 from app.ingest.attribute import Attribution
 from app.ingest.look_back import LookBack
 from app.ingest.networks import Networks
@@ -24,14 +25,10 @@ from app.ingest.sealed import SealedHits
 from app.ingest.signals import SignalReader
 from app.ingest.sources import Sources
 from app.journal.writer import JournalWriter
-from app.lib import clock
 from app.lib.log import WARNING, log_event
 from app.messages.erasure import Erasure
 from app.messages.unsubscribe import Unsubscribes
-from app.models.block import FIRST_LINK_SLOT, Block, Channel
 from app.models.delivery import Endpoint
-from app.models.event import PUBLIC_KINDS, Event
-from app.models.recipient_key import HeldKeys
 from app.privacy.keyring import Keyring
 from app.privacy.recipients import Vault
 from app.privacy.rotation import Rotation, Stores
@@ -67,11 +64,11 @@ from app.storage.server_clocks import server_clocks
 from app.storage.suppressions import Suppressions
 from app.storage.traces import Traces
 from app.storage.wakes import Wakes
-from app.tracking.codes import NUMBER_LIMIT, TOKEN_NUMBERS, Codes
+from app.tracking.codes import NUMBER_LIMIT, Codes
 from app.tracking.urls import TrackingUrls
+from app.webhook_outbox import WebhookOutbox
 from app.webhooks.breaker import BreakerRules
 from app.webhooks.health import HealthRules
-from app.webhooks.routing import plan_deliveries, wants
 from app.webhooks.skew import ClockSkew
 from config.queues import TaskName
 from config.settings import Settings, read_variable
@@ -342,33 +339,9 @@ class Services:
             events=self.events,
             runs=ReclassifyRuns(self.database),
             look_back=self.look_back,
-            blocks_of=self._blocks_of,
+            blocks_of=partial(blocks_of, self),
             tell=WebhookOutbox(self).write,
         )
-
-    def _blocks_of(self, events: Sequence[Event]) -> dict[int, Block]:
-        """Blocks by start. A sealed token's message has none: one like it is made, of which no link is known."""
-        starts = {event.block for event in events}
-        found = {
-            block.start: block
-            for block in self.block_cache.find_many({start for start in starts if start < TOKEN_NUMBERS}).values()
-        }
-        tokens = {event.block: event for event in events if event.block >= TOKEN_NUMBERS}
-        messages = self.messages.get_many(tokens)
-        for start, event in tokens.items():
-            message, brand = messages.get(start), self.brands.by_id(event.brand_id)
-            found[start] = Block(
-                start=start,
-                count=1,
-                stride=FIRST_LINK_SLOT,
-                brand_id=event.brand_id,
-                channel=Channel.EMAIL if message is None else message.channel,
-                links=(),
-                created_at=clock.from_ms(event.at_ms) if message is None else message.created_at,
-                campaign_id=event.campaign_id,
-                track_opens=message is not None and brand is not None and brand.track_opens,
-            )
-        return found
 
     def wake(self, endpoints: set[tuple[str, str]]) -> None:
         """Have the deliveries of endpoints sent now: one task for each (brand id, endpoint id) that has none waiting.
@@ -408,45 +381,6 @@ class Services:
             brand = self.brands.by_id(brand_id)
             found[brand_id] = [*(brand.endpoints if brand else ()), *stored.get(brand_id, ())]
         return found
-
-
-class WebhookOutbox:
-    """Joins ingest with webhooks: plans the deliveries of events and stores them."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._deliveries = Deliveries(services.bulk_database, services.vault, services.deliveries_kept_for)
-
-    def write(self, events: Sequence[Event], blocks: Mapping[int, Block]) -> set[tuple[str, str]]:
-        services = self._services
-        events = [event for event in events if not event.implied]
-        endpoints = services.endpoints_of({event.brand_id for event in events})
-        kinds = {
-            (brand_id, kind)
-            for brand_id, known in endpoints.items()
-            for kind in PUBLIC_KINDS
-            if any(wants(endpoint, kind) for endpoint in known)
-        }
-        wanted = [event for event in events if (event.brand_id, event.kind) in kinds]
-        if not wanted:
-            return set()
-        numbers = list({event.message for event in wanted})
-        held = HeldKeys()
-        deliveries = plan_deliveries(
-            wanted,
-            messages=services.messages.get_many(numbers, held),
-            blocks=blocks,
-            endpoints=endpoints,
-            message_ids=dict(zip(numbers, services.codes.message_ids(numbers), strict=True)),
-            now=clock.now(),
-            unsubscribe_scopes={
-                brand_id: brand.unsubscribe.scope
-                for brand_id in endpoints
-                if (brand := services.brands.by_id(brand_id))
-            },
-        )
-        self._deliveries.insert_many(deliveries, held)
-        return {(delivery.brand_id, delivery.endpoint_id) for delivery in deliveries}
 
 
 def build_services(settings: Settings, *, role: Role) -> Services:
