@@ -24,8 +24,9 @@ from app.models.block import FIRST_LINK_SLOT, Block, Channel, Link, Slot
 from app.models.delivery import DeliveryState
 from app.models.event import AGAIN, Event, EventKind, Judgement, Verdict
 from app.models.message import Message, Recipient
-from app.services import WebhookOutbox, build_services
+from app.services import build_services
 from app.storage.indexes import create_indexes
+from app.webhook_outbox import WebhookOutbox
 from benchmarks.receiver import Receiver
 from benchmarks.sides import Side, application_environment, cpu_seconds
 from config.settings import load_settings

@@ -32,7 +32,8 @@ from app import services as services_module
 from app.lib import clock
 from app.outbound import EndpointRuns
 from app.queues.publisher import Queues
-from app.services import Services, WebhookOutbox, build_services
+from app.services import Services, build_services
+from app.webhook_outbox import WebhookOutbox
 from app.webhooks.transport import Sender
 from config.settings import load_settings
 from tests.end_to_end.webhook_world import opened

@@ -23,7 +23,8 @@ from app.lib import clock, ids
 from app.models.block import FIRST_LINK_SLOT, Block, Channel, Slot
 from app.models.event import AGAIN, Event, EventKind, Judgement, Verdict
 from app.models.message import Message, Recipient
-from app.services import Services, WebhookOutbox, build_services
+from app.services import Services, build_services
+from app.webhook_outbox import WebhookOutbox
 from config.settings import load_settings
 from local.environment import REPOSITORY
 from local.log_end import log_end
