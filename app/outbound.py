@@ -66,6 +66,8 @@ class EndpointRuns:
     async def run(self, key: Key) -> bool:
         """Run an endpoint once; answers whether it has more to do now."""
         try:
+            # First, so that whoever stores a delivery from now on queues another task.
+            await asyncio.to_thread(self._services.wakes.begun, key)
             found = await asyncio.to_thread(self._find_if_signed_in_time, *key)
             if found is None:
                 return False

@@ -33,8 +33,6 @@ _courier: tuple[int, Courier] | None = None
 @task(TaskName.DELIVER_ENDPOINT)
 def deliver_endpoint(brand_id: str, endpoint_id: str) -> None:
     """Have what is due for one endpoint delivered; any number of these may be queued or run at once."""
-    # First, so that whoever stores a delivery from now on queues another task.
-    services().wakes.begun((brand_id, endpoint_id))
     if not courier().submit((brand_id, endpoint_id), PLACE_SECONDS):
         log_event(_log, WARNING, "webhook_run_not_begun", brand_id=brand_id, endpoint_id=endpoint_id)
 
