@@ -1,8 +1,9 @@
-"""Stores the results of a run as they come; while one write is under way the next ones gather into one."""
+"""Stores the results of a run, those of a moment in one write."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
@@ -14,6 +15,8 @@ from app.webhooks.feed import Ledger
 
 _RETRIES = (0.2, 0.5, 1.0, 2.0, 4.0)
 _MAX_UNRECORDED = 256
+_GATHER_SECONDS = 0.05
+_MAX_GATHERED = 128
 
 _log = logging.getLogger(__name__)
 
@@ -48,10 +51,17 @@ class Recorder:
         ended = False
         while not ended:
             results = [await self._results.get()]
-            while not self._results.empty():
-                results.append(self._results.get_nowait())
+            if results != [None]:
+                await self._gather(results)
             ended = None in results
             await self._record([result for result in results if result is not None])
+
+    async def _gather(self, results: list[Result | None]) -> None:
+        """What comes within a moment, so that it is one write and not ten."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_SECONDS):
+                while len(results) < _MAX_GATHERED and results[-1] is not None:
+                    results.append(await self._results.get())
 
     async def _record(self, results: Sequence[Result]) -> None:
         if not results:
