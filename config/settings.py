@@ -57,7 +57,7 @@ class Settings:
     segment_max_bytes: int = 32 * 1024 * 1024
     segment_max_seconds: float = 60.0
     batch_max_records: int = 2000
-    batch_max_wait_seconds: float = 0.1
+    batch_max_wait_seconds: float = 0.2
     reship_after_seconds: float = 20.0
     journal_low_bytes: int = 256 * 1024 * 1024
     """Free space on the journal's disk below which opens are dropped and counted; readiness is red at 4 times it."""
@@ -108,7 +108,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         segment_max_bytes=read.value("SEGMENT_MAX_BYTES", int, default=32 * 1024 * 1024),
         segment_max_seconds=read.value("SEGMENT_MAX_SECONDS", _positive, default=60.0),
         batch_max_records=read.value("BATCH_MAX_RECORDS", int, default=2000),
-        batch_max_wait_seconds=read.value("BATCH_MAX_WAIT_SECONDS", _positive, default=0.1),
+        batch_max_wait_seconds=read.value("BATCH_MAX_WAIT_SECONDS", _positive, default=0.2),
         reship_after_seconds=read.value("RESHIP_AFTER_SECONDS", _positive, default=20.0),
         journal_low_bytes=read.value("JOURNAL_LOW_BYTES", int, default=256 * 1024 * 1024),
         trusted_proxies=read.value("TRUSTED_PROXIES", _networks, default=()),

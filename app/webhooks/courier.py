@@ -25,7 +25,7 @@ Work = Callable[[Key], Awaitable[bool]]
 
 MOST_ENDPOINTS = 64
 """At once: a hanging one holds its place for a deadline at most, and rests four times as long."""
-EVERY_SECONDS = 0.25
+EVERY_SECONDS = 0.4
 """A run of an endpoint begins so long after the one before at the earliest, and takes along what came meanwhile: at a
 thousand events a second a run's fixed costs were more than its requests. The first is never put off."""
 _THREADS = 16
