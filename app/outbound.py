@@ -28,7 +28,7 @@ from app.webhooks.operational import operational_item
 from app.webhooks.routing import delivery_of
 from app.webhooks.senders import Senders
 from app.webhooks.signing import sign
-from app.webhooks.transport import DELIVERED
+from app.webhooks.transport import DELIVERED, NO_SECRET
 
 REST = timedelta(seconds=60)
 """How long an endpoint rests that is disabled or that this process cannot find."""
@@ -133,6 +133,8 @@ class EndpointRuns:
     async def _publish(self, endpoint: Endpoint, deliveries: Sequence[Delivery], reason: str) -> list[Attempt]:
         now = clock.now()
         keys = endpoint.keys_at(now)
+        if not keys:
+            return [Attempt(delivery.attempts + 1, now, 0.0, NO_SECRET) for delivery in deliveries]
         messages = [_message(endpoint, delivery, keys, now, reason) for delivery in deliveries]
         started = asyncio.get_running_loop().time()
         call = partial(self._queues.publish, endpoint.queue, messages, deadline_seconds=QUEUE_SECONDS)

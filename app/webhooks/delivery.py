@@ -189,6 +189,8 @@ class _EndpointRun:
             return False
         if self._endpoint.transport is Transport.QUEUE or self._disabled:
             return True
+        if leave.requests != 0:
+            return False  # also when it is a probe: without one HTTP would never be tried again
         open_for = timedelta(seconds=OPEN_SECONDS * self._policy.delay_factor)
         return leave.open_since is not None and clock.now() - leave.open_since >= open_for
 

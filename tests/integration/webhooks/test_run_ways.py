@@ -150,6 +150,18 @@ def test_a_breaker_that_opened_a_moment_ago_sends_nothing_anywhere(
     assert {record.delivery.attempts for record in deliveries.list_for_brand("harbour", limit=9)} == {0}
 
 
+def test_a_probe_goes_over_http_however_long_the_breaker_has_been_open(
+    deliveries: Deliveries, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries, run_once: RunOnce
+) -> None:
+    deliveries.insert_many(make_deliveries(1))
+    queue = Queue()
+    with RawServer(answer()) as server:
+        endpoint = make_endpoint(server.url, transport=Transport.HTTP_THEN_QUEUE, queue="amqps://q")
+        gate = Gatekeeper(Leave(1, open_since=clock.now() - timedelta(hours=2)))
+        assert run_once(endpoint, factor=1.0, publish=queue.publish, gate=gate).outcomes == {"delivered": 1}
+    assert queue.taken == []
+
+
 def test_what_a_queue_does_not_take_waits_and_is_never_given_up(
     deliveries: Deliveries, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries, run_once: RunOnce
 ) -> None:

@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 import tasks.webhooks
 from app.lib import clock
-from app.models.delivery import Delivery, DeliveryState, DisabledReason, Endpoint
+from app.models.delivery import Delivery, DeliveryState, DisabledReason, Endpoint, Secret, Transport
 from app.outbound import EndpointRuns
 from app.services import Services, build_services
 from app.storage.endpoints import new_endpoint_id
@@ -199,6 +199,20 @@ def test_a_brand_hears_of_an_endpoint_that_is_gone_over_its_others(
     assert [(one["type"], one["data"]["endpoint_id"], one["data"]["reason"]) for one in told] == [
         ("endpoint.disabled", endpoint.id, "gone")
     ]
+
+
+def test_what_no_secret_can_sign_waits_for_one(
+    services: Services, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries
+) -> None:
+    expired = Secret(bytes(32), "sec_1", clock.now() - timedelta(days=2), clock.now() - timedelta(days=1))
+    endpoint = make_endpoint(
+        "", id=new_endpoint_id(), secrets=(expired,), transport=Transport.QUEUE, queue="amqps://u:p@q.example/?queue=q"
+    )
+    services.endpoints.insert(endpoint, created_at=clock.now())
+    services.deliveries.insert_many(make_deliveries(1, endpoint_id=endpoint.id))
+    run(services, endpoint.id)
+    (record,) = services.deliveries.list_for_brand("harbour", limit=9)
+    assert (record.delivery.state, record.log[-1].outcome) == (DeliveryState.PENDING, "no_secret")
 
 
 def test_nothing_is_signed_while_our_clock_is_wrong(
