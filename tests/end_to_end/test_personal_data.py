@@ -68,7 +68,8 @@ def told(stack: Stack, client: Client, receiver: Receiver, database: Database[An
     tried: set[bytes] = set()
 
     def refuse_first(body: bytes) -> tuple[int, bytes]:
-        first = body not in tried
+        # Every other one: were all refused, the endpoint's breaker would open.
+        first = body not in tried and len(tried) % 2 == 0
         tried.add(body)
         return (500, b"cannot take " + body) if first else (204, b"")
 

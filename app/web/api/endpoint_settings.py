@@ -40,7 +40,7 @@ def apply(stored: StoredEndpoint, body: EndpointSettings, names: set[str], servi
     changes = {name: _READ[name](body, services) for name in names if name in _READ}
     endpoint = replace(stored.endpoint, **changes)
     if endpoint.transport is not Transport.QUEUE and not endpoint.url:
-        raise refused("/url", "is needed for this transport", code="invalid_endpoint_url")
+        raise refused("/url", "is needed for this transport")
     if endpoint.transport is not Transport.HTTP and not endpoint.queue:
         raise refused("/queue", "is needed for this transport")
     return replace(stored, endpoint=endpoint, description=description)

@@ -151,7 +151,7 @@ def test_a_change_leaves_what_it_does_not_name(call: Call, make: Callable[..., d
 def test_a_change_is_held_against_the_whole_endpoint(call: Call, make: Callable[..., dict[str, Any]]) -> None:
     path = f"/v1/endpoints/{make(transport='queue', url=None, queue=QUEUE)['id']}"
     assert "url" not in call("GET", path).get_json()
-    problem = assert_problem(call("PATCH", path, {"transport": "http"}), 422, "invalid_endpoint_url")
+    problem = assert_problem(call("PATCH", path, {"transport": "http"}), 422, "invalid_request")
     assert problem["errors"][0]["pointer"] == "/url"
     assert call("PATCH", path, {"transport": "http", "url": URL}).status_code == 200
     assert call("PATCH", path, {"queue": None}).status_code == 200
