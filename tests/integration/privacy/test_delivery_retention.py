@@ -10,7 +10,7 @@ import pytest
 
 from app.lib import clock
 from app.models.block import Channel
-from app.models.delivery import Attempt, DeliveryState
+from app.models.delivery import Attempt, DeliveryState, Result
 from tests.integration.conftest import World
 from tests.integration.front.conftest import ChangeBrand
 
@@ -32,7 +32,7 @@ def test_a_delivery_is_kept_as_long_as_its_brand_says(world: World, change_brand
         (claimed,) = store.claim(*ENDPOINT, now=before, lease_seconds=45, limit=10, token="t1")
         done = replace(claimed, state=DeliveryState.DELIVERED, attempts=1)
         attempt = Attempt(1, before, 0.1, "delivered", 200, "https://hooks.alder.example/t", "")
-        store.record_results([(done, attempt)], token="t1", now=before)
+        store.record_results([Result(done, attempt)], token="t1", now=before)
     elif end == "cancelled":
         store.cancel(*ENDPOINT, created_before=before + timedelta(seconds=1), now=before)
     else:
