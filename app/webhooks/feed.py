@@ -174,10 +174,7 @@ class Feed:
         if self._ends_at == math.inf:
             # From the first claim on, so that a slow store cannot use up the budget before anything is sent.
             self._ends_at = asyncio.get_running_loop().time() + budget_seconds
-        # Nobody need ask again; what was stored meanwhile is found when the run has ended. Half, because a claim may
-        # also be short for what it closed.
-        plain = self._endpoint.batching is None and not self._endpoint.strict
-        self._dry = len(claimed) < (limit // 2 if plain and limit > 1 else 1)
+        self._dry = not claimed  # nobody need ask again
         self._claimed.extend((begun + self._usable_seconds, delivery) for delivery in claimed)
 
     async def _allowed(self) -> int:
