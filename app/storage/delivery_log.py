@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +14,6 @@ from app.storage.client import Document, translated
 from app.storage.delivery_rows import DeliveryRecord, DeliveryRows
 
 _LISTED = {"body": 0, "items.s": 0, "log.detail": 0}
-_EVENT_ID = re.compile(r"evt_[0-9A-Z]{26}", re.ASCII)
 
 
 class DeliveryLog:
@@ -54,15 +52,6 @@ class DeliveryLog:
         with translated():
             row = self._rows.find_one({"_id": delivery_id, "brand_id": brand_id})
         return None if row is None else self._convert.to_record(row)
-
-    def of_event(self, brand_id: str, event_id: str, limit: int = 100) -> list[DeliveryRecord]:
-        """The deliveries that an event alone began: `evt_…` on its own, or at the head of a batch."""
-        if not _EVENT_ID.fullmatch(event_id):
-            return []
-        query = {"brand_id": {"$eq": brand_id}, "_id": {"$gt": f"{event_id}:", "$lt": f"{event_id};"}}
-        with translated():
-            rows = list(self._rows.find(query, _LISTED).limit(limit).hint("by_brand"))
-        return [self._convert.to_record(row) for row in rows]
 
     def page_ids(
         self,

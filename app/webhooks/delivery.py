@@ -19,6 +19,7 @@ from app.errors import StoreUnavailable
 from app.lib import clock
 from app.lib.log import WARNING, log_event
 from app.models.delivery import Attempt, Delivery, DeliveryState, Endpoint, Result, Transport
+from app.models.endpoint_health import OPERATIONAL_TYPES
 from app.webhooks.answers import Action, Answer, judge
 from app.webhooks.feed import Feed, Ledger
 from app.webhooks.gate import Gate, Leave, OpenGate, Tally
@@ -256,7 +257,9 @@ class _EndpointRun:
             await self._keep(Result(_changed(delivery, DeliveryState.PENDING, now + wait), attempt))
 
     async def _keep(self, result: Result) -> None:
-        self._tally.dead += result.delivery.state is DeliveryState.DEAD
+        if result.delivery.state is DeliveryState.DEAD:
+            self._tally.dead += 1
+            self._tally.lost += any(item.event_type not in OPERATIONAL_TYPES for item in result.delivery.items)
         if self._endpoint.strict:
             # The next in line is looked for only when this one has left it.
             await self._recorder.record_now(result)

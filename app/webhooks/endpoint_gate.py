@@ -91,8 +91,8 @@ class EndpointGate:
             self._breakers.note(*self._key, ok=tally.succeeded, failed=tally.failed, hung=tally.hung, now=now)
         if tally.throttle:
             self._rates.throttle(*self._key, now=now)
-        if tally.dead:
-            notices.append(Notice(DELIVERIES_EXHAUSTED, {"endpoint_id": self._endpoint.id, "deliveries": tally.dead}))
+        if tally.lost:
+            notices.append(Notice(DELIVERIES_EXHAUSTED, {"endpoint_id": self._endpoint.id, "deliveries": tally.lost}))
         if tally.disabled is not None and self._health.disable(*self._key, tally.disabled, now):
             notices.append(disabled_notice(self._endpoint.id, tally.disabled, now))
         if tally.succeeded or tally.failed or tally.slowed:

@@ -42,6 +42,9 @@ class Tally:
     location_host: str = ""
     dead: int = 0
     """Deliveries that were given up."""
+    lost: int = 0
+    """Of them, those the brand is told of: not what itself tells of an endpoint, or two dead ones would keep each other
+    supplied."""
     outcomes: Counter[str] = field(default_factory=Counter)
 
 

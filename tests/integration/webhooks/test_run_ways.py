@@ -219,6 +219,18 @@ def test_gone_ends_the_run_and_says_why_and_what_is_left_waits_to_be_parked(
     assert deliveries.counts_by_state()[DeliveryState.PARKED] == 30
 
 
+def test_the_brand_is_told_of_lost_events_and_not_of_what_told_of_an_endpoint(
+    deliveries: Deliveries, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries, run_once: RunOnce
+) -> None:
+    lost, operational = make_deliveries(2)
+    warning = operational.items[0]._replace(event_type="deliveries.exhausted")
+    deliveries.insert_many([lost, replace(operational, items=(warning,))])
+    gate = Gatekeeper(Leave())
+    with RawServer(answer("413 Too much")) as server:
+        run_once(make_endpoint(server.url), gate=gate)
+    assert [(tally.dead, tally.lost) for tally in gate.tallies] == [(2, 1)]
+
+
 def test_a_replay_sends_parked_and_delivered_ones_again_with_the_same_id_and_bytes(
     deliveries: Deliveries, make_endpoint: MakeEndpoint, make_deliveries: MakeDeliveries, run_once: RunOnce
 ) -> None:
