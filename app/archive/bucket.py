@@ -18,8 +18,9 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # as above
     PartialCredentialsError,
 )
 
-from app.archive.dial import BlockedEndpoint, Dialler, Guard, OutOfTime
+from app.archive.dial import Dialler, OutOfTime
 from app.errors import PermanentError, TransientError
+from app.lib.guarded_dial import BlockedHost, Guard
 from app.models.archive import ArchivePlace
 
 CALL_SECONDS = 30.0
@@ -111,7 +112,7 @@ class Bucket:
         self._dialler.begin(self._seconds)
         try:
             yield
-        except BlockedEndpoint:
+        except BlockedHost:
             raise BucketRefused("blocked_address") from None
         except OutOfTime:
             raise BucketUnavailable("bucket: deadline") from None

@@ -14,8 +14,8 @@ from typing import Any
 from amqp import Connection, Message, exceptions, spec  # type: ignore[import-untyped]  # publishes no types
 from amqp.transport import AMQP_PROTOCOL_HEADER, TCPTransport  # type: ignore[import-untyped]  # as above
 
+from app.lib.bounded_socket import BoundedSocket
 from app.lib.queue_url import QueueTarget
-from app.queues.bounded_socket import BoundedSocket
 from app.queues.message import CONTENT_TYPE, Published, QueueError, QueueFailure, QueueMessage, attributes
 
 _WINDOW_MESSAGES = 200

@@ -1,9 +1,9 @@
-"""What a brand's queue is handed, what became of it, and the guard this room asks before it dials."""
+"""What a brand's queue is handed, and what became of it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 CONTENT_TYPE = "application/json"
 
@@ -55,12 +55,6 @@ class Published(NamedTuple):
     """Ids that this queue will never take, however often it is asked: too large, or bytes it cannot carry."""
     detail: str = ""
     """For a log line: the kind of error met. Never a text that came from outside."""
-
-
-class Guard(Protocol):
-    """Which addresses may be dialled."""
-
-    def allows(self, text: str) -> bool: ...
 
 
 class QueueError(Exception):

@@ -9,8 +9,9 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from app.queues.bounded_socket import BoundedSocket
-from app.queues.message import Guard, Published, QueueMessage
+from app.lib.bounded_socket import BoundedSocket
+from app.lib.guarded_dial import Guard
+from app.queues.message import Published, QueueMessage
 
 MAX_RESTING = 64
 """Of all queues together; the one that rested longest makes room."""

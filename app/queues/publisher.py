@@ -10,11 +10,11 @@ import ssl
 import time
 from collections.abc import Sequence
 
+from app.lib.bounded_socket import BoundedSocket
+from app.lib.guarded_dial import BlockedHost, Guard, dial
 from app.lib.queue_url import QueueKind, QueueTarget, read_queue_url
 from app.queues.amqp_link import AmqpLink
-from app.queues.bounded_socket import BoundedSocket
-from app.queues.dial import dial
-from app.queues.message import Guard, Published, QueueError, QueueFailure, QueueMessage
+from app.queues.message import Published, QueueError, QueueFailure, QueueMessage
 from app.queues.pool import Link, Pool
 from app.queues.sqs_link import SqsLink
 
@@ -76,7 +76,12 @@ class Queues:
         tls = self._tls if target.encrypted else None
 
         def connect(until: float) -> BoundedSocket:
-            return dial(target.host, target.port, guard=self._guard, until=until, tls=tls)
+            try:
+                return dial(target.host, target.port, guard=self._guard, until=until, tls=tls)
+            except BlockedHost:
+                raise QueueError(QueueFailure.BLOCKED_ADDRESS) from None
+            except OSError as error:
+                raise QueueError(QueueFailure.UNAVAILABLE, type(error).__name__) from error
 
         return (
             SqsLink(target, connect, until) if target.kind is QueueKind.SQS else AmqpLink(target, connect(until), until)

@@ -1,16 +1,15 @@
 """One connection to Amazon SQS, or to what speaks like it, and publishing over it in batches.
 
-boto3 makes and signs the requests and reads the answers; the bytes go over our own connection. botocore's would ask the
-environment for proxies, look names up by itself, and start its timeout anew with each byte of an answer.
+boto3 makes and signs the requests and reads the answers; the bytes go over our own connection
+(`app.lib.boto_exchange`).
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from http.client import HTTPConnection
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # publishes no types
@@ -19,8 +18,9 @@ from botocore.config import Config  # type: ignore[import-untyped]  # as above
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # as above
 from botocore.session import Session  # type: ignore[import-untyped]  # as above
 
+from app.lib.boto_exchange import LentConnection, exchange
+from app.lib.bounded_socket import BoundedSocket
 from app.lib.queue_url import QueueTarget
-from app.queues.bounded_socket import BoundedSocket
 from app.queues.message import Published, QueueError, QueueFailure, QueueMessage
 from app.queues.sqs_batches import Entry, batches, entry
 
@@ -57,8 +57,7 @@ class SqsLink:
         self._fifo = target.is_fifo
         self._queue_url = f"{target.origin}/{target.account}/{target.name}"
         self._until = until
-        self._http = HTTPConnection(target.host, target.port)
-        self._http.auto_open = 0  # it must never dial by itself
+        self._http = LentConnection(target.host, target.port)
         self._client = _client(target)
         self._client.meta.events.register("before-send.sqs", self._exchange)
         self._talk_over(connect(until))
@@ -84,35 +83,17 @@ class SqsLink:
     def _exchange(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """botocore's hook in place of sending: what it returns is taken for the answer."""
         self.usable = False
-        if self._http.sock is None:
+        if not self._http.open:
             self.socket.close()
             self._talk_over(self._connect(self._until))
         self.socket.allow(self._until, _ANSWER_BYTES)
-        # What was signed is the host without the scheme's own port; http.client would add that of https.
-        headers = {**dict(request.headers.items()), "Host": request.url.split("/")[2]}
-        self._http.request(request.method, "/" + request.url.split("/", 3)[3], request.body, headers)
-        with self._http.getresponse() as response:
-            answer = AWSResponse(
-                request.url, response.status, dict(response.headers.items()), _Content(response.read())
-            )
-        self.usable = self._http.sock is not None
+        answer = exchange(self._http, request, last=False)
+        self.usable = self._http.open
         return answer
 
     def _talk_over(self, connected: BoundedSocket) -> None:
         self.socket = connected
-        self._http.sock = _Lent(connected)
-
-
-class _Lent:
-    """As much of a socket as http.client calls. It closes one as soon as an answer's headers say so, and relies on
-    Python's own to stay open until the body is read."""
-
-    def __init__(self, lender: BoundedSocket) -> None:
-        self.sendall = lender.sendall
-        self.makefile = lender.makefile
-
-    def close(self) -> None:
-        """Its lender closes it."""
+        self._http.lend(connected)
 
 
 class _Outcome:
@@ -144,16 +125,6 @@ class _Outcome:
         if self._confirmed | self._refused != self._sent:
             self.failed(QueueFailure.UNAVAILABLE, "unanswered")
         return Published(frozenset(self._confirmed), self._failure, frozenset(self._refused), self._detail)
-
-
-class _Content:
-    """What `AWSResponse` reads an answer's body from."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self) -> Iterator[bytes]:
-        yield self._content
 
 
 def _translated(error: Exception) -> QueueError:

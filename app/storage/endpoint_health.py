@@ -6,7 +6,7 @@ see the same thing one makes the transition and speaks of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -54,13 +54,6 @@ class EndpointHealth:
         """How a brand's endpoints are, by id; without those of which nothing was noted yet."""
         with translated():
             return {row["endpoint_id"]: _health(row) for row in self._health.find({"brand_id": {"$eq": brand_id}})}
-
-    def disabled_among(self, brand_ids: Iterable[str]) -> set[tuple[str, str]]:
-        """(brand id, endpoint id) of the disabled endpoints of some brands, from the index alone."""
-        query = {"brand_id": {"$in": sorted(set(brand_ids))}, "disabled": {"$gt": ""}}
-        with translated():
-            rows = self._health.find(query, {"_id": 0, "brand_id": 1, "endpoint_id": 1})
-            return {(row["brand_id"], row["endpoint_id"]) for row in rows}
 
     def note(
         self,

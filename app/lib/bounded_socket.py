@@ -1,7 +1,7 @@
 """A connected socket that a peer cannot hold: every call is within the time and the bytes that are left.
 
-Both clients of this room (py-amqp, http.client) read in loops that start their timeout anew with each byte, and read
-as much as the peer says it will send. A broker is a stranger's server, so the limits stand here, below them.
+The clients over it (py-amqp, http.client) read in loops that start their timeout anew with each byte, and read as much
+as the peer says it will send. A brand's broker or store is a stranger's server, so the limits stand here, below them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connects to a broker: the guard is asked about the concrete address, and the connection goes to that address."""
+"""Connects to a brand's server: the guard is asked about the concrete address, and the connection goes to that one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LookupTimeout
 from functools import lru_cache
+from typing import Protocol
 
-from app.queues.bounded_socket import BoundedSocket
-from app.queues.message import Guard, QueueError, QueueFailure
+from app.lib.bounded_socket import BoundedSocket
 
 DNS_SECONDS = 3.0
 CONNECT_SECONDS = 5.0
 _MAX_ADDRESSES = 4
 """Of one name, tried one after the other."""
+
+
+class Guard(Protocol):
+    """Which addresses may be dialled."""
+
+    def allows(self, text: str) -> bool: ...
+
+
+class BlockedHost(Exception):
+    """Every address of the host is one that must not be dialled. Trying again is useless."""
 
 
 def dial(host: str, port: int, *, guard: Guard, until: float, tls: ssl.SSLContext | None) -> BoundedSocket:
@@ -28,15 +38,17 @@ def dial(host: str, port: int, *, guard: Guard, until: float, tls: ssl.SSLContex
         tls: None: without. The certificate must be for `host`.
 
     Raises:
-        QueueError: `blocked_address` when no address of it may be dialled, else `queue_unavailable`.
+        BlockedHost: no address of it may be dialled.
+        OSError: its name is not found, none of its addresses answers, or not in time.
     """
     try:
-        addresses = [address for address in _addresses(host, until) if guard.allows(address)]
-        if not addresses:
-            raise QueueError(QueueFailure.BLOCKED_ADDRESS)
-        return _first_that_answers(addresses, host, port, until, tls)
-    except (OSError, UnicodeError, LookupTimeout) as error:
-        raise QueueError(QueueFailure.UNAVAILABLE, type(error).__name__) from error
+        found = _addresses(host, until)
+    except (UnicodeError, LookupTimeout) as error:
+        raise OSError(type(error).__name__) from error
+    addresses = [address for address in found if guard.allows(address)]
+    if not addresses:
+        raise BlockedHost
+    return _first_that_answers(addresses, host, port, until, tls)
 
 
 def _first_that_answers(
@@ -94,4 +106,4 @@ def _look_up(host: str) -> list[str]:
 @lru_cache(maxsize=1)
 def _lookups(process_id: int) -> ThreadPoolExecutor:
     """Threads of the process: getaddrinfo cannot be cancelled, and a fork has none of its parent's threads."""
-    return ThreadPoolExecutor(max_workers=16, thread_name_prefix=f"queue-dns-{process_id}")
+    return ThreadPoolExecutor(max_workers=16, thread_name_prefix=f"dial-dns-{process_id}")
