@@ -67,8 +67,7 @@ from app.storage.wakes import Wakes
 from app.tracking.codes import NUMBER_LIMIT, Codes
 from app.tracking.urls import TrackingUrls
 from app.webhook_outbox import WebhookOutbox
-from app.webhooks.breaker import BreakerRules
-from app.webhooks.health import HealthRules
+from app.webhooks.rules import breaker_rules, health_rules
 from app.webhooks.skew import ClockSkew
 from config.queues import TaskName
 from config.settings import Settings, read_variable
@@ -247,11 +246,11 @@ class Services:
 
     @cached_property
     def endpoint_health(self) -> EndpointHealth:
-        return EndpointHealth(self.database, HealthRules())
+        return EndpointHealth(self.database, health_rules(self.settings))
 
     @cached_property
     def breakers(self) -> Breakers:
-        return Breakers(self.cache, BreakerRules(factor=self.settings.webhook_delay_factor))
+        return Breakers(self.cache, breaker_rules(self.settings))
 
     @cached_property
     def rates(self) -> Rates:

@@ -52,6 +52,14 @@ class Settings:
     """Multiplies every retry delay, so that a test sees a schedule of days in seconds."""
     webhook_deadline_seconds: float = 30.0
     """The most an endpoint may ask for."""
+    webhook_breaker_attempts: int = 10
+    """An endpoint's breaker opens when of at least so many attempts in a minute `webhook_breaker_percent` failed."""
+    webhook_breaker_percent: int = 70
+    webhook_disable_after_hours: float = 120.0
+    """An endpoint is disabled when nothing got through for so long, after at least `webhook_disable_failures`."""
+    webhook_disable_failures: int = 20
+    webhook_strikes: int = 3
+    """And when its name led where nothing may be sent so often within an hour."""
     opensearch_url: str | None = field(default=None, repr=False)
     """Where events are indexed for searching; None: MongoDB answers."""
     segment_max_bytes: int = 32 * 1024 * 1024
@@ -104,6 +112,11 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         webhook_allow_networks=read.value("WEBHOOK_ALLOW_NETWORKS", _networks, default=()),
         webhook_delay_factor=read.value("WEBHOOK_DELAY_FACTOR", _positive, default=1.0),
         webhook_deadline_seconds=read.value("WEBHOOK_DEADLINE_SECONDS", _positive, default=30.0),
+        webhook_breaker_attempts=read.value("WEBHOOK_BREAKER_ATTEMPTS", _count, default=10),
+        webhook_breaker_percent=read.value("WEBHOOK_BREAKER_PERCENT", _percent, default=70),
+        webhook_disable_after_hours=read.value("WEBHOOK_DISABLE_AFTER_HOURS", _positive, default=120.0),
+        webhook_disable_failures=read.value("WEBHOOK_DISABLE_FAILURES", _count, default=20),
+        webhook_strikes=read.value("WEBHOOK_STRIKES", _count, default=3),
         opensearch_url=read.secret("OPENSEARCH_URL", str, default=None),
         segment_max_bytes=read.value("SEGMENT_MAX_BYTES", int, default=32 * 1024 * 1024),
         segment_max_seconds=read.value("SEGMENT_MAX_SECONDS", _positive, default=60.0),
@@ -238,6 +251,18 @@ def _positive(text: str) -> float:
     if not 0 < number < float("inf"):
         raise ValueError("must be above zero")
     return number
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise ValueError("must be a number from 1 to 1000000")
+    return int(text)
+
+
+def _percent(text: str) -> int:
+    if _count(text) > 100:
+        raise ValueError("must be at most 100")
+    return int(text)
 
 
 def _one_of(*allowed: str) -> Callable[[str], str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.brands.brand import Brand
 from app.errors import Conflict, InvalidRequest, NotFound
@@ -58,15 +57,15 @@ def _url(body: EndpointSettings, services: Services) -> str:
         return ""
     settings = services.settings
     try:
-        url = check_endpoint_url(
-            body.url, allow_http=settings.webhook_allow_http, allow_networks=settings.webhook_allow_networks
+        return check_endpoint_url(
+            body.url,
+            allow_http=settings.webhook_allow_http,
+            allow_networks=settings.webhook_allow_networks,
+            is_ours=lambda host: services.brands.by_host(host) is not None,
         )
     except ValueError as error:
         # `from None`: the cause may quote the URL, which may carry a token.
         raise refused("/url", str(error), code="invalid_endpoint_url") from None
-    if services.brands.by_host(urlsplit(url).hostname or "") is not None:
-        raise refused("/url", "must not lead back to Telltale", code="invalid_endpoint_url")
-    return url
 
 
 def _queue(body: EndpointSettings, services: Services) -> str:

@@ -14,6 +14,7 @@ from app.models.delivery import Endpoint
 from app.models.idempotency import Decision
 from app.storage.endpoint_documents import StoredEndpoint
 from app.storage.endpoints import new_endpoint_id
+from app.storage.replays import ID_PREFIX as REPLAY_PREFIX
 from app.web.api import idempotency
 from app.web.api.endpoint_secrets import make_secret, secret_text
 from app.web.api.endpoint_settings import (
@@ -40,7 +41,6 @@ from app.webhooks.probe import test_delivery
 from app.webhooks.replay import recovery
 
 _CHANGE_ID = "chg_"
-_REPLAY_ID = "rpl_"
 
 
 def create(call: Call) -> Reply:
@@ -140,7 +140,7 @@ def _switch(call: Call, body: EndpointChange, change_id: str, now: datetime) -> 
     endpoint_id, shown = call.arguments["endpoint_id"], {}
     health = call.services.endpoint_health.of(call.brand.id, endpoint_id)
     if body.recover:
-        replay_id = _REPLAY_ID + change_id.removeprefix(_CHANGE_ID)
+        replay_id = REPLAY_PREFIX + change_id.removeprefix(_CHANGE_ID)
         missed = recovery(endpoint_id, health, now)
         if missed is not None and find_replay(call, replay_id) is None:
             begin_replay(call, replay_id, missed, now)
